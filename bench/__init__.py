@@ -1,0 +1,1 @@
+"""Benchmarks: CPU microseconds per span, by stage and end to end."""

@@ -1,0 +1,1 @@
+"""What an operator can set: the model, where values come from, and the reference generated from it."""

@@ -1,0 +1,1 @@
+"""Reports: what was spent, by whom, against the period before."""

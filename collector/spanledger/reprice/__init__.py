@@ -1,0 +1,1 @@
+"""Amounts after they were booked: their proof, and moving them on purpose."""

@@ -1,0 +1,378 @@
+"""`spanledger serve`: the parts of one collector, started in the order of the data's way out, stopped in reverse.
+
+Start: store, writer, spool, booking, health, SQL port, receivers last: nothing is taken before it can be kept. Stop:
+receivers first (requests under way are answered), then what was taken is booked and flushed, then the store closes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Event
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from rich.console import Console
+
+from spanledger import address, systemd, wiring
+from spanledger.background import BackgroundHttp
+from spanledger.booking import Booker, Ledger
+from spanledger.cli.terminal import output
+from spanledger.config.exposure import exposure_warnings
+from spanledger.config.model import Config
+from spanledger.control import ControlServer, Job
+from spanledger.forget import Eraser, ForgetJob
+from spanledger.forgotten import Forgotten
+from spanledger.forwarding import Forwarding
+from spanledger.handing import StoreJob
+from spanledger.health import telemetry_app
+from spanledger.ownership import own
+from spanledger.pipeline import Pipeline
+from spanledger.prices_in_force import PricesInForce
+from spanledger.reconcile import Memory, Reconciler, is_empty
+from spanledger.replay import ReplayJob
+from spanledger.reprice.books import SharedBooks
+from spanledger.reprice.command import RepriceJob
+from spanledger.reprice.proof import Proofs, ProvenStore
+from spanledger.scratch import scratch
+from spanledger.spool.disk import DiskSpool
+from spanledger.sqlport.server import SqlServer
+from spanledger.sqlport.settings import SqlUser
+from spanledger.standby import Fenced, Holding, ToldToStop, stand_by
+from spanledger_core.clock import Clock, SystemClock
+from spanledger_core.errors import ConfigError, SpanledgerError, StoreError
+from spanledger_core.metrics import Metrics
+from spanledger_exporter.address import StoreAddress
+from spanledger_exporter.budgets import replace_budgets
+from spanledger_exporter.forward import OtlpForwarder
+from spanledger_exporter.store import Store, open_store
+from spanledger_exporter.upkeep import Upkeep
+from spanledger_exporter.writer import BatchWriter
+from spanledger_processor.assembly.assembler import Assembler
+from spanledger_processor.normalise.normaliser import Normaliser
+from spanledger_processor.pricing.book import PriceBook
+from spanledger_receiver.auth import Access
+from spanledger_receiver.grpc_server import OtlpGrpcServer
+from spanledger_receiver.http_server import OtlpHttpServer
+from spanledger_receiver.malloc import tune_malloc
+
+_log = structlog.get_logger(__name__)
+_GRACE_S = 5.0
+_BOOKING_GRACE_S = 60.0
+_WATCH_S = 0.5
+GC_THRESHOLDS = (50_000, 20, 1_000)
+"""Traces in memory are millions of objects that reference counting frees: a full collection walks them all for nothing,
+so it comes a thousand times less often than by default, and the young ones are still looked at."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread waits for its turn while booking computes, instead of Python's 5 ms: a request waits several times
+before it is acknowledged."""
+_LOCAL_USER = "spanledger-local"
+_SPOOL_NEARLY_FULL = 0.95
+
+
+class Service:
+    """One running collector."""
+
+    def __init__(self, config: Config, clock: Clock, stopping: Event) -> None:
+        """`stopping` is set when the process is told to stop."""
+        self._config = config
+        self._clock = clock
+        self._stopping = stopping
+        self._holding: Holding | None = None
+        self._parts = ExitStack()
+        registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        self.metrics = Metrics(registry)
+        self.store_address = StoreAddress.parse(config.store_url, config.data_dir)
+        self._access = Access(wiring.tokens(config))
+        self._counted: dict[str, int] = {}
+        """What of assembly's own counts the metrics have by now."""
+
+    # ---- start
+
+    def start(self) -> None:
+        """Start every part; on a server's database not before no other collector books into it.
+
+        Raises `ConfigError`, `StoreError` or `ToldToStop`; what was started by then is stopped again.
+        """
+        with self._parts as parts:
+            config, clock, metrics = self._config, self._clock, self.metrics
+            parts.enter_context(own(config.data_dir))
+            parts.enter_context(scratch(config.data_dir))
+            prices = wiring.price_book(config)
+            self._in_force = PricesInForce(
+                config.data_dir / "price-book.json", config.assembly.horizon.total_seconds(), clock
+            )
+            self._in_force.use(prices.version)
+            store = self._store = self._open_store()
+            self._proofs = Proofs(store, clock)
+            self._forgotten = Forgotten(config.assembly.horizon.total_seconds())
+            spool = self._spool = DiskSpool(wiring.spool_dir(config), wiring.spool_settings(config), clock)
+            parts.callback(spool.release)
+            self._meet(store, spool)
+            self._writer = self._start_writer(store, spool)
+            self._assembler = Assembler(wiring.assembly_settings(config))
+            forwarding = self._start_forwarding()
+            self._start_booking(spool, prices, forwarding)
+            normaliser = Normaliser(wiring.normaliser_settings(config), clock)
+            pipeline = Pipeline(normaliser, spool, metrics, clock, forwarding)
+            self._start_telemetry()
+            self._start_sql()
+            self._start_control(pipeline)
+            self._start_receivers(pipeline)
+            # what was made until now lives as long as the process: the collector of garbage need not look at it again
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
+            self._parts = parts.pop_all()
+
+    def _open_store(self) -> Store:
+        store = open_store(self.store_address, wiring.store_settings(self._config), self._clock, self.metrics)
+        self._parts.callback(store.close)
+        store.migrate()
+        if self.store_address.kind == "server":
+            self._holding = stand_by(
+                store, self._config.data_dir, self._clock, self._stopping, showing=self._telemetry_of_standby
+            )
+            self._parts.callback(self._holding.stop)
+        self._load_budgets(store)
+        upkeep = Upkeep(store)
+        upkeep.start()
+        self._parts.callback(upkeep.close)
+        return store
+
+    def _load_budgets(self, store: Store) -> None:
+        budgets = wiring.budgets(self._config)
+        if budgets is not None:
+            written, withdrawn = replace_budgets(store, budgets, self._clock)
+            _log.info("budgets loaded", lines=len(budgets), written=written, withdrawn=withdrawn)
+
+    def _start_writer(self, store: Store, spool: DiskSpool) -> BatchWriter:
+        proven = ProvenStore(store, self._proofs)
+        writer = BatchWriter(
+            proven if self._holding is None else Fenced(proven, self._holding.check),
+            wiring.writer_settings(self._config),
+            self._clock,
+            self.metrics,
+            on_flushed=spool.confirm,
+        )
+        writer.start()
+        self._parts.callback(writer.close)
+        return writer
+
+    def _start_forwarding(self) -> Forwarding | None:
+        settings = wiring.forward_settings(self._config)
+        if settings is None:
+            return None
+        forwarder = OtlpForwarder(settings, self.metrics, self._clock)
+        self._parts.callback(forwarder.close, _GRACE_S)
+        return Forwarding(forwarder, self.metrics, settings.max_queue_bytes)
+
+    def _start_booking(self, spool: DiskSpool, prices: PriceBook, forwarding: Forwarding | None) -> None:
+        horizon_s = self._config.assembly.horizon.total_seconds()
+        self._ledger = Ledger(
+            self._assembler,
+            prices,
+            self._clock,
+            self.metrics,
+            horizon_s=horizon_s,
+            reconcile=Reconciler(self._store.find_booked, self._memory, self._in_force.moved_ns),
+            booked_until_us=self._booked_until_us,
+            prove=self._proofs,
+            forgotten=self._forgotten,
+        )
+        self._booker = Booker(spool, self._ledger, self._writer, self._clock, forwarding)
+        self._booker.start()
+        self._parts.callback(self._booker.join, _BOOKING_GRACE_S, lambda: self._writer.trouble)
+        self._parts.callback(spool.close)
+
+    def _meet(self, store: Store, spool: DiskSpool) -> None:
+        """What the store and the spool know of earlier processes.
+
+        Booking remembers from the oldest record that the spool still has. An empty store holds nothing older, and
+        what the spool keeps was not booked in this one. Rows are booked later than all that stand in the store, though
+        the clock may have been set back meanwhile: else a correction would lose against the row it corrects.
+        """
+        now_ns = self._clock.now_ns()
+        since_ns = min(spool.kept_since_ns, now_ns)
+        if is_empty(store):
+            since_ns = 0
+            if spool.confirmed:
+                _log.warning("the store is empty: what the spool still keeps is booked again")
+                spool.book_again()
+        self._booked_until_us = store.booked_until_us()
+        self._memory = Memory(since_ns, max(now_ns // 1000, self._booked_until_us + 1))
+
+    @contextmanager
+    def _telemetry_of_standby(self, why: str) -> Iterator[None]:
+        """Alive, and not ready. For systemd this is all of starting: it would not wait for somebody else's end."""
+        systemd.notify("READY=1\nSTATUS=standing by", os.environ)
+        endpoint = self._config.telemetry.endpoint
+        app = telemetry_app(self.metrics, dict, lambda: {"standby": why}, lambda: None)
+        server = BackgroundHttp(app, endpoint.host, endpoint.port, "telemetry")
+        server.start()
+        try:
+            yield
+        finally:
+            server.stop()
+
+    def _start_telemetry(self) -> None:
+        endpoint = self._config.telemetry.endpoint
+        app = telemetry_app(self.metrics, self._alive, self._ready, self._refresh)
+        server = BackgroundHttp(app, endpoint.host, endpoint.port, "telemetry")
+        server.start()
+        self._parts.callback(server.stop)
+
+    def _start_sql(self) -> None:
+        if self.store_address.kind != "embedded":
+            return
+        config = self._config
+        local = SqlUser(_LOCAL_USER, self._clock.token()) if config.sql.users else None
+        path = str(self.store_address.path) if self.store_address.path else ":memory:"
+        server = SqlServer(
+            wiring.sql_settings(config),
+            path,
+            self.store_address.database,
+            self.metrics,
+            self._clock,
+            users=lambda: wiring.sql_users(config, local),
+        )
+        server.start()
+        self._parts.callback(server.stop)
+        scheme = "https" if config.sql.tls else "http"
+        self.sql_url = f"{scheme}://{config.sql.endpoint._replace(port=server.port)}"
+        address.publish(
+            config.data_dir,
+            address.SqlAddress(
+                self.sql_url,
+                os.getpid(),
+                self.store_address.database,
+                store=path,
+                user=local.name if local else "",
+                password=local.password if local else "",
+            ),
+        )
+        self._parts.callback(address.withdraw, config.data_dir, os.getpid())
+
+    def _start_control(self, pipeline: Pipeline) -> None:
+        replay = ReplayJob(pipeline, self._spool, self._writer, self._store, self._clock)
+        may_write = (lambda: None) if self._holding is None else self._holding.check
+        books = SharedBooks(self._store, self._booker, self._writer, self._in_force.history_moved, may_write)
+        eraser = Eraser(self._config, self._store, books, self._clock, self._spool.shrank)
+        jobs: dict[str, Job] = {
+            "store": StoreJob(self.store_address),
+            "replay": replay,
+            "reprice": RepriceJob(self._config, self._store, books, self._clock),
+            "forget": ForgetJob(eraser, self._forgotten),
+        }
+        server = ControlServer(self._config.data_dir, jobs)
+        server.start()
+        self._parts.callback(server.stop)
+
+    def _start_receivers(self, pipeline: Pipeline) -> None:
+        grpc = OtlpGrpcServer(wiring.grpc_settings(self._config), pipeline, self.metrics, self._clock, self._access)
+        http = OtlpHttpServer(wiring.http_settings(self._config), pipeline, self.metrics, self._clock, self._access)
+        for server in (grpc, http):
+            server.start()
+            self._parts.callback(server.stop, _GRACE_S)
+
+    # ---- running
+
+    @property
+    def failed(self) -> BaseException | None:
+        """Why booking ended by itself, if it did."""
+        lost = self._holding.lost if self._holding is not None else None
+        return self._booker.failed or lost
+
+    def reload(self) -> None:
+        """Read prices and tokens again; what cannot be used is named and the old ones stay in force."""
+        try:
+            prices = wiring.price_book(self._config)
+            self._in_force.use(prices.version)
+            self._ledger.prices = prices
+            self._access.replace(wiring.tokens(self._config))
+        except (ConfigError, OSError) as error:
+            _log.error("reload refused, nothing changed", faults=str(error))
+        else:
+            _log.info("prices and tokens read again")
+
+    def _alive(self) -> dict[str, str]:
+        return {} if self._booker.alive else {"booking": f"stopped: {self._booker.failed}"}
+
+    def _ready(self) -> dict[str, str]:
+        faults = self._alive()
+        limit = self._config.spool.max_bytes
+        if self._spool.waiting_bytes > _SPOOL_NEARLY_FULL * limit:
+            faults["spool"] = f"{self._spool.waiting_bytes} of {limit} bytes wait to be booked"
+        return faults
+
+    def _refresh(self) -> None:
+        metrics = self.metrics
+        metrics.spool_facts.set(self._spool.waiting_facts)
+        metrics.spool_bytes.set(self._spool.waiting_bytes)
+        metrics.assembly_traces.set(self._assembler.traces)
+        metrics.assembly_bytes.set(self._assembler.bytes)
+        for kind, count in self._assembler.stats.items():
+            metrics.assembly_events.labels(kind).inc(count - self._counted.get(kind, 0))
+            self._counted[kind] = count
+
+    def stop(self) -> None:
+        """Stop every part in reverse order: nothing that was acknowledged is left behind."""
+        self._parts.close()
+
+
+def run(config: Config) -> int:
+    """Serve until told to stop; the exit status of the command."""
+    tune_malloc()
+    stop = Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    for warning in exposure_warnings(config):
+        _log.warning("exposed", what=warning)
+    service = Service(config, SystemClock(), stop)
+    try:
+        service.start()
+    except ConfigError as error:
+        for fault in error.faults:
+            _log.error("cannot start", fault=fault)
+        return 2
+    except ToldToStop:
+        return 0
+    except (StoreError, SpanledgerError) as error:
+        _log.error("cannot start", fault=str(error), store=str(service.store_address))
+        return 1
+    signal.signal(signal.SIGHUP, lambda *_: service.reload())
+    _say_how_to_use_it(config, service, output())
+    systemd.notify("READY=1", os.environ)
+    while not stop.wait(_WATCH_S) and service.failed is None:
+        pass
+    systemd.notify("STOPPING=1", os.environ)
+    _log.info("stopping: booking what was taken")
+    service.stop()
+    return 0 if service.failed is None else 1
+
+
+def _say_how_to_use_it(config: Config, service: Service, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    protocols = config.receivers.otlp.protocols
+    say(f"spanledger takes OTLP on {protocols.grpc.endpoint} (gRPC) and {protocols.http.endpoint} (HTTP)")
+    say(f"  store      {service.store_address}")
+    say(f"  health     http://{config.telemetry.endpoint}/readyz   metrics http://{config.telemetry.endpoint}/metrics")
+    say("point an application at it:")
+    say(f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{protocols.grpc.endpoint}")
+    say("and ask:")
+    say("  spanledger report --by agent --last 1d")
+    say('  spanledger query "SELECT agent_id, model, cost_usd FROM calls ORDER BY timestamp DESC LIMIT 10"')
+    if service.store_address.kind == "embedded":
+        say(f"  curl '{service.sql_url}/?query=SELECT+agent_id,sum(cost_usd)+FROM+calls+GROUP+BY+1'")

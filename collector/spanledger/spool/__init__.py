@@ -1,0 +1,1 @@
+"""Between acknowledging and booking."""

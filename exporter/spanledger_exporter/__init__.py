@@ -1,0 +1,1 @@
+"""Rows to ClickHouse or embedded chDB; enriched spans to another OTLP endpoint."""

@@ -1,0 +1,1 @@
+"""Span to fact (dialects), fact to call (assembly), call to priced row."""

@@ -1,0 +1,19 @@
+"""What a call costs: the price book, its layers, and the exact arithmetic on them (docs/prices.md)."""
+
+from spanledger_processor.pricing.book import PriceBook, check_file, load_book
+from spanledger_processor.pricing.diff import Difference, diff
+from spanledger_processor.pricing.explain import Proof, Term, explain
+from spanledger_processor.pricing.lines import Layer, PriceLine
+
+__all__ = [
+    "Difference",
+    "Layer",
+    "PriceBook",
+    "PriceLine",
+    "Proof",
+    "Term",
+    "check_file",
+    "diff",
+    "explain",
+    "load_book",
+]

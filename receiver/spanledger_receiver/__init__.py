@@ -1,0 +1,1 @@
+"""OTLP in: gRPC, HTTP (protobuf and JSON), files. Decides nothing about money."""

@@ -1,0 +1,4 @@
+CREATE OR REPLACE VIEW calls AS
+SELECT * EXCEPT (agent_partition, is_deleted)
+       REPLACE (mapFilter((name, value) -> NOT startsWith(name, 'spanledger.price.'), attributes) AS attributes)
+FROM llm_costs FINAL

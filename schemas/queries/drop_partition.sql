@@ -1,0 +1,1 @@
+ALTER TABLE llm_costs DROP PARTITION ID {partition:String}

@@ -1,0 +1,2 @@
+-- The store's clock, seconds since 1970.
+SELECT toUnixTimestamp(now())

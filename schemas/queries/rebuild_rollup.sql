@@ -1,0 +1,42 @@
+-- One statement, so that no reader sees an hour half rebuilt: the old rows are withdrawn with version - 1 and the new
+-- ones come with version. Keys that vanished keep only the withdrawal. Both halves land in the same part.
+INSERT INTO {table:Identifier}
+SELECT
+    {dimensions:Identifiers},
+    count(),
+    countIf(status = 'error'),
+    countIf(cost_usd IS NULL AND cost_status != 'not_billed'),
+    sum(input_tokens),
+    sum(output_tokens),
+    sum(cache_read_tokens),
+    sum(cache_write_5m_tokens),
+    sum(cache_write_1h_tokens),
+    sum(reasoning_tokens),
+    sum(audio_input_tokens),
+    sum(audio_output_tokens),
+    sum(cost_usd),
+    sum(input_cost_usd),
+    sum(output_cost_usd),
+    sum(cache_read_cost_usd),
+    sum(cache_write_cost_usd),
+    sum(other_cost_usd),
+    sum(list_cost_usd),
+    sum(estimated_cost_usd),
+    sum(reported_cost_usd),
+    {version:UInt64},
+    0
+FROM
+(
+    SELECT *, toDateTime(toStartOfHour(timestamp), 'UTC') AS hour
+    FROM calls
+    WHERE timestamp >= toDateTime64({first:UInt32}, 6, 'UTC')
+      AND timestamp < toDateTime64({last:UInt32} + 3600, 6, 'UTC')
+      AND toUnixTimestamp(toStartOfHour(timestamp)) IN {hours:Array(UInt32)}
+)
+GROUP BY {dimensions:Identifiers}
+UNION ALL
+SELECT * REPLACE ({version:UInt64} - 1 AS version, 1 AS is_deleted)
+FROM {table:Identifier} FINAL
+WHERE hour >= toDateTime({first:UInt32}, 'UTC')
+  AND hour <= toDateTime({last:UInt32}, 'UTC')
+  AND toUnixTimestamp(hour) IN {hours:Array(UInt32)}

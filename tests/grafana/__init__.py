@@ -1,0 +1,1 @@
+"""A package, so that the seeded store closes with the last of these tests."""

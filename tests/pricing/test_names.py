@@ -1,0 +1,97 @@
+"""Which model an id means, and which it does not."""
+
+from decimal import Decimal
+
+import pytest
+
+from spanledger_processor.pricing import PriceBook
+from spanledger_processor.pricing.base import load_base
+
+AT = "2026-11-01T00:00:00Z"
+
+
+def price_of(book: PriceBook, provider: str, model: str) -> str | None:
+    """Dollars a million input tokens, asked for a thousand: no long-context tier."""
+    item = {"provider": provider, "model": model, "timestamp": AT, "usage": {"input": 1000}}
+    answer = book.quote(item)["cost_usd"]
+    return None if answer is None else f"{(Decimal(answer) * 1000).normalize():f}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usd"),
+    [
+        ("openai", "openai/gpt-4o", "2.5"),
+        ("openai", "GPT-4o", "2.5"),
+        ("OpenAI", "gpt-4o-2024-08-06", "2.5"),
+        ("openai", "gpt-5.2-20251211", "1.75"),
+        ("gcp.gemini", "models/gemini-2.5-flash", "0.3"),
+        ("gemini", "gemini/gemini-2.5-flash", "0.3"),
+        ("gcp.vertex_ai", "publishers/google/models/gemini-2.5-flash", "0.3"),
+        ("gcp.vertex_ai", "projects/p/locations/us-east5/publishers/google/models/gemini-2.5-flash", "0.3"),
+        ("gcp.vertex_ai", "google/gemini-2.5-flash", "0.3"),
+        ("gcp.vertex_ai", "claude-sonnet-4-5@20250929", "3"),
+        ("gcp.vertex_ai", "publishers/anthropic/models/claude-opus-4-1@20250805", "15"),
+        ("aws.bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "3.3"),
+        ("aws.bedrock", "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-opus-4-8", "5.5"),
+        ("aws.bedrock", "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0", "0.8"),
+        ("aws.bedrock", "bedrock/converse/amazon.nova-pro-v1:0", "0.8"),
+        ("anthropic", "claude-sonnet-4-5-20250929[1m]", "3"),
+        ("azure.ai.openai", "gpt-35-turbo", "0.5"),
+        ("az.ai.inference", "DeepSeek-R1", "1.35"),
+        ("x_ai", "xai/grok-4.3", "1.25"),
+        ("groq", "openai/gpt-oss-120b", "0.15"),
+        ("groq", "gpt-oss-120b", "0.15"),
+        ("openrouter", "claude-sonnet-4.5", "3"),
+        ("together", "Llama-3.3-70B-Instruct-Turbo", "0.88"),
+        # no provider named: only where one house has the id
+        ("", "claude-opus-4-5", "5"),
+        ("langchain", "gpt-4o", "2.5"),
+        ("strands-agents", "us.anthropic.claude-opus-4-8", "5.5"),
+        ("litellm", "bedrock/us.anthropic.claude-opus-4-8", "5.5"),
+        ("", "mistral/mistral-small-2506", "0.1"),
+    ],
+)
+def test_spellings_that_mean_a_known_model(book: PriceBook, provider: str, model: str, usd: str) -> None:
+    assert price_of(book, provider, model) == usd
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("openai", "gpt-4o-2099-01-01"),
+        ("openai", "gpt-5.2-turbo"),
+        ("openai", "acme-internal-7b"),
+        ("openai", "gpt-oss-120b"),
+        ("openai", "deepseek-chat"),
+        ("anthropic", "claude-opus-4-5-turbo"),
+        ("anthropic", "claude-opus-4-10"),
+        ("anthropic", "claude-sonnet-4-55"),
+        ("gcp.gemini", "gemini-2.5-pro-ultra"),
+        ("gcp.gemini", "gemini-1.5-flash-16b"),
+        ("gcp.gemini", "tunedModels/mine"),
+        ("aws.bedrock", "us.anthropic.claude-sonnet-9-v1:0"),
+        ("aws.bedrock", "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc123def456"),
+        ("azure.ai.openai", "prod-gpt-4o"),
+        ("acme-cloud", "gpt-4o"),
+        ("novita", "gpt-4o"),
+        ("", "llama-3.3-70b-versatile"),
+        ("langchain", "my-model"),
+        ("ollama", "gpt-oss:120b-cloud"),
+        ("", ""),
+    ],
+)
+def test_ids_that_are_not_known_have_no_price(book: PriceBook, provider: str, model: str) -> None:
+    assert price_of(book, provider, model) is None
+
+
+@pytest.mark.parametrize("suffix", ["-ultra", "-9"])
+def test_no_known_model_prices_a_longer_name(book: PriceBook, suffix: str) -> None:
+    """A fine-tuned model's id goes on with its owner's name; every other longer name is another model."""
+    guessed = [
+        (base.name, model.name + suffix)
+        for base in load_base().values()
+        for model in base.models
+        if base.name != "openrouter" and not model.name.startswith("ft:")
+        and price_of(book, base.name, model.name + suffix) is not None
+    ]  # fmt: skip
+    assert guessed == []
