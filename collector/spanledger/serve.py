@@ -95,6 +95,8 @@ class Service:
         self._access = Access(wiring.tokens(config))
         self._counted: dict[str, int] = {}
         """What of assembly's own counts the metrics have by now."""
+        self._not_taking = "starting"
+        """Why no spans are taken; empty while they are. Health answers earlier than the receivers, and longer."""
 
     # ---- start
 
@@ -284,6 +286,7 @@ class Service:
         for server in (grpc, http):
             server.start()
             self._parts.callback(server.stop, _GRACE_S)
+        self._not_taking = ""
 
     # ---- running
 
@@ -310,6 +313,8 @@ class Service:
 
     def _ready(self) -> dict[str, str]:
         faults = self._alive()
+        if self._not_taking:
+            faults["receivers"] = self._not_taking
         limit = self._config.spool.max_bytes
         if self._spool.waiting_bytes > _SPOOL_NEARLY_FULL * limit:
             faults["spool"] = f"{self._spool.waiting_bytes} of {limit} bytes wait to be booked"
@@ -327,6 +332,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop every part in reverse order: nothing that was acknowledged is left behind."""
+        self._not_taking = "stopping"
         self._parts.close()
 
 
@@ -336,6 +342,7 @@ def run(config: Config) -> int:
     stop = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks to read again is about to be read
     for warning in exposure_warnings(config):
         _log.warning("exposed", what=warning)
     service = Service(config, SystemClock(), stop)

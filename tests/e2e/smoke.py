@@ -88,11 +88,10 @@ class Collector:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            try:
+            with suppress(OSError):
                 if self.get("/readyz")[0] == 200:
                     return
-            except OSError:
-                time.sleep(0.1)
+            time.sleep(0.1)
         raise AssertionError(f"serve did not become ready: {self.log.read_text()[-3000:]}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:

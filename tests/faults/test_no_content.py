@@ -190,7 +190,7 @@ def test_marks_that_do_reach_a_table_are_found(watched: Watched) -> None:
     message = next(hostile_requests(canaries))
     span = message.resource_spans[0].scope_spans[0].spans[2]
     span.attributes.add(key="app.note").value.string_value = canaries.text("kept on purpose", "app.note")
-    watched.send(message.SerializeToString())
+    assert "1 refused: too_old" in watched.send(message.SerializeToString())
     watched.settled()
     assert watched.end(signal.SIGTERM) == 0
     assert [name for name, rows in tables(watched) if found_in(rows)] == ["llm_costs"]
