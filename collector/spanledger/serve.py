@@ -10,8 +10,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from threading import Event
 
 import structlog
@@ -22,7 +21,6 @@ from prometheus_client.process_collector import ProcessCollector
 from rich.console import Console
 
 from spanledger import address, systemd, wiring
-from spanledger.background import BackgroundHttp
 from spanledger.booking import Booker, Ledger
 from spanledger.cli.terminal import output
 from spanledger.config.exposure import exposure_warnings
@@ -32,11 +30,13 @@ from spanledger.forget import Eraser, ForgetJob
 from spanledger.forgotten import Forgotten
 from spanledger.forwarding import Forwarding
 from spanledger.handing import StoreJob
-from spanledger.health import telemetry_app
+from spanledger.health import TELEMETRY_GRACE_S, telemetry_server
+from spanledger.opening import open_for_booking
 from spanledger.ownership import own
 from spanledger.pipeline import Pipeline
 from spanledger.prices_in_force import PricesInForce
 from spanledger.reconcile import Memory, Reconciler, is_empty
+from spanledger.reloading import Part, Reloading
 from spanledger.replay import ReplayJob
 from spanledger.reprice.books import SharedBooks
 from spanledger.reprice.command import RepriceJob
@@ -45,14 +45,13 @@ from spanledger.scratch import scratch
 from spanledger.spool.disk import DiskSpool
 from spanledger.sqlport.server import SqlServer
 from spanledger.sqlport.settings import SqlUser
-from spanledger.standby import Fenced, Holding, ToldToStop, stand_by
+from spanledger.standby import Fenced, Holding, ToldToStop
 from spanledger_core.clock import Clock, SystemClock
 from spanledger_core.errors import ConfigError, SpanledgerError, StoreError
 from spanledger_core.metrics import Metrics
 from spanledger_exporter.address import StoreAddress
-from spanledger_exporter.budgets import replace_budgets
 from spanledger_exporter.forward import OtlpForwarder
-from spanledger_exporter.store import Store, open_store
+from spanledger_exporter.store import Store
 from spanledger_exporter.upkeep import Upkeep
 from spanledger_exporter.writer import BatchWriter
 from spanledger_processor.assembly.assembler import Assembler
@@ -95,6 +94,8 @@ class Service:
         self._access = Access(wiring.tokens(config))
         self._counted: dict[str, int] = {}
         """What of assembly's own counts the metrics have by now."""
+        self._certified: list[OtlpGrpcServer | OtlpHttpServer | SqlServer] = []
+        """Servers that may have certificates."""
         self._not_taking = "starting"
         """Why no spans are taken; empty while they are. Health answers earlier than the receivers, and longer."""
 
@@ -114,7 +115,13 @@ class Service:
                 config.data_dir / "price-book.json", config.assembly.horizon.total_seconds(), clock
             )
             self._in_force.use(prices.version)
-            store = self._store = self._open_store()
+            store, self._holding = open_for_booking(
+                config, self.store_address, clock, parts, metrics=metrics, stopping=self._stopping
+            )
+            self._store = store
+            upkeep = Upkeep(store)
+            upkeep.start()
+            parts.callback(upkeep.close)
             self._proofs = Proofs(store, clock)
             self._forgotten = Forgotten(config.assembly.horizon.total_seconds())
             spool = self._spool = DiskSpool(wiring.spool_dir(config), wiring.spool_settings(config), clock)
@@ -130,33 +137,13 @@ class Service:
             self._start_sql()
             self._start_control(pipeline)
             self._start_receivers(pipeline)
+            self._start_reloading()
             # what was made until now lives as long as the process: the collector of garbage need not look at it again
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
             sys.setswitchinterval(SWITCH_INTERVAL_S)
             self._parts = parts.pop_all()
-
-    def _open_store(self) -> Store:
-        store = open_store(self.store_address, wiring.store_settings(self._config), self._clock, self.metrics)
-        self._parts.callback(store.close)
-        store.migrate()
-        if self.store_address.kind == "server":
-            self._holding = stand_by(
-                store, self._config.data_dir, self._clock, self._stopping, showing=self._telemetry_of_standby
-            )
-            self._parts.callback(self._holding.stop)
-        self._load_budgets(store)
-        upkeep = Upkeep(store)
-        upkeep.start()
-        self._parts.callback(upkeep.close)
-        return store
-
-    def _load_budgets(self, store: Store) -> None:
-        budgets = wiring.budgets(self._config)
-        if budgets is not None:
-            written, withdrawn = replace_budgets(store, budgets, self._clock)
-            _log.info("budgets loaded", lines=len(budgets), written=written, withdrawn=withdrawn)
 
     def _start_writer(self, store: Store, spool: DiskSpool) -> BatchWriter:
         proven = ProvenStore(store, self._proofs)
@@ -214,25 +201,10 @@ class Service:
         self._booked_until_us = store.booked_until_us()
         self._memory = Memory(since_ns, max(now_ns // 1000, self._booked_until_us + 1))
 
-    @contextmanager
-    def _telemetry_of_standby(self, why: str) -> Iterator[None]:
-        """Alive, and not ready. For systemd this is all of starting: it would not wait for somebody else's end."""
-        systemd.notify("READY=1\nSTATUS=standing by", os.environ)
-        endpoint = self._config.telemetry.endpoint
-        app = telemetry_app(self.metrics, dict, lambda: {"standby": why}, lambda: None)
-        server = BackgroundHttp(app, endpoint.host, endpoint.port, "telemetry")
-        server.start()
-        try:
-            yield
-        finally:
-            server.stop()
-
     def _start_telemetry(self) -> None:
-        endpoint = self._config.telemetry.endpoint
-        app = telemetry_app(self.metrics, self._alive, self._ready, self._refresh)
-        server = BackgroundHttp(app, endpoint.host, endpoint.port, "telemetry")
-        server.start()
-        self._parts.callback(server.stop)
+        server = telemetry_server(self.metrics, self._alive, self._ready, self._refresh)
+        server.start(str(self._config.telemetry.endpoint), "telemetry.endpoint")
+        self._parts.callback(server.stop, TELEMETRY_GRACE_S)
 
     def _start_sql(self) -> None:
         if self.store_address.kind != "embedded":
@@ -250,6 +222,7 @@ class Service:
         )
         server.start()
         self._parts.callback(server.stop)
+        self._certified.append(server)
         scheme = "https" if config.sql.tls else "http"
         self.sql_url = f"{scheme}://{config.sql.endpoint._replace(port=server.port)}"
         address.publish(
@@ -286,7 +259,28 @@ class Service:
         for server in (grpc, http):
             server.start()
             self._parts.callback(server.stop, _GRACE_S)
+            self._certified.append(server)
         self._not_taking = ""
+
+    def _start_reloading(self) -> None:
+        config = self._config
+        parts = (
+            Part("prices", config.prices.files, self._renew_prices),
+            Part("tokens", wiring.token_files(config), lambda: self._access.replace(wiring.tokens(config))),
+            Part("certificates", wiring.certificate_files(config), self._renew_certificates),
+        )
+        self._reloading = Reloading(parts, self.metrics)
+        self._reloading.start()
+        self._parts.callback(self._reloading.stop)
+
+    def _renew_prices(self) -> None:
+        prices = wiring.price_book(self._config)
+        self._in_force.use(prices.version)
+        self._ledger.prices = prices
+
+    def _renew_certificates(self) -> None:
+        for server in self._certified:
+            server.renew_certificates()
 
     # ---- running
 
@@ -297,16 +291,8 @@ class Service:
         return self._booker.failed or lost
 
     def reload(self) -> None:
-        """Read prices and tokens again; what cannot be used is named and the old ones stay in force."""
-        try:
-            prices = wiring.price_book(self._config)
-            self._in_force.use(prices.version)
-            self._ledger.prices = prices
-            self._access.replace(wiring.tokens(self._config))
-        except (ConfigError, OSError) as error:
-            _log.error("reload refused, nothing changed", faults=str(error))
-        else:
-            _log.info("prices and tokens read again")
+        """Have prices, tokens and certificates read again; does not wait."""
+        self._reloading.ask()
 
     def _alive(self) -> dict[str, str]:
         return {} if self._booker.alive else {"booking": f"stopped: {self._booker.failed}"}
@@ -324,6 +310,7 @@ class Service:
         metrics = self.metrics
         metrics.spool_facts.set(self._spool.waiting_facts)
         metrics.spool_bytes.set(self._spool.waiting_bytes)
+        metrics.booking_lag_seconds.set(self._spool.waiting_s)
         metrics.assembly_traces.set(self._assembler.traces)
         metrics.assembly_bytes.set(self._assembler.bytes)
         for kind, count in self._assembler.stats.items():

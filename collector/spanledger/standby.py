@@ -1,27 +1,35 @@
-"""Standing by until this collector may book, and no write after it may not any more."""
+"""Waiting until this collector can and may book, and no write after it may not any more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
+
+import structlog
+import tenacity
 
 from spanledger.lease import InStore, Keeper, Lease, LeaseSettings, identity, wait_for
 from spanledger_core.calls import CallKey
 from spanledger_core.clock import Clock
-from spanledger_core.errors import SpanledgerError
+from spanledger_core.errors import SpanledgerError, StoreUnavailable
+from spanledger_core.ratelimit import OncePerKind
 from spanledger_core.rows import CallRow
 from spanledger_exporter.store import Store, open_store
 from spanledger_exporter.writer import Booking
 
+_log = structlog.get_logger(__name__)
 _TIMES: Final = LeaseSettings()
+_ASK_AGAIN_MAX_S: Final = 30.0
+
+_Reached = TypeVar("_Reached")
 
 
 class ToldToStop(SpanledgerError):
-    """The process was told to stop while it stood by."""
+    """The process was told to stop while it waited."""
 
 
 class LeaseLost(SpanledgerError):
@@ -31,8 +39,8 @@ class LeaseLost(SpanledgerError):
 class Showing(Protocol):
     """Makes a context in which the world is told what is waited for."""
 
-    def __call__(self, why: str) -> AbstractContextManager[None]:
-        """Tell it."""
+    def __call__(self, part: str, why: str) -> AbstractContextManager[None]:
+        """Tell it: which part is not ready, and why."""
 
 
 class Holding:
@@ -54,6 +62,31 @@ class Holding:
         self._line.close()
 
 
+def once_reached(reach: Callable[[], _Reached], clock: Clock, stopping: Event, showing: Showing) -> _Reached:
+    """What `reach` returns once it no longer raises `StoreUnavailable`. Raises `ToldToStop`."""
+    once = OncePerKind(clock)
+    with ExitStack() as shown:
+
+        def wait(state: tenacity.RetryCallState) -> None:
+            error = str(state.outcome.exception()) if state.outcome is not None else ""
+            if state.attempt_number == 1:
+                shown.enter_context(showing("store", "it cannot be reached; the log says why"))
+            if once.admit("store") is not None:
+                _log.warning("the store cannot be reached, waiting for it", error=error)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(StoreUnavailable),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=_ASK_AGAIN_MAX_S),
+            stop=tenacity.stop_when_event_set(stopping),
+            sleep=tenacity.sleep_using_event(stopping),
+            before_sleep=wait,
+        )
+        try:
+            return retrying(reach)
+        except tenacity.RetryError as given_up:
+            raise ToldToStop("told to stop while waiting for the store") from given_up
+
+
 def stand_by(
     store: Store,
     data_dir: Path,
@@ -67,7 +100,7 @@ def stand_by(
     line = _line_of_its_own(store, settings, clock)
     lease = Lease(InStore(line), identity(data_dir, clock), clock, settings)
     try:
-        with showing("another collector may book into this database: waiting for its lease"):
+        with showing("standby", "another collector may book into this database: waiting for its lease"):
             if not wait_for(lease, settings, stopping):
                 raise ToldToStop("told to stop while standing by")
     except BaseException:

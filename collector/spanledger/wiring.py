@@ -48,6 +48,18 @@ def tokens(config: Config) -> dict[str, str | None] | None:
     return {token.secret(): tenant_in_rows(config, token.tenant) for token in configured} if configured else None
 
 
+def token_files(config: Config) -> tuple[Path, ...]:
+    """Where the tokens of `tokens` are read from."""
+    return tuple(token.token_file for token in config.receivers.otlp.auth.tokens if token.token_file)
+
+
+def certificate_files(config: Config) -> tuple[Path, ...]:
+    """What the listeners' TLS is made of."""
+    protocols = config.receivers.otlp.protocols
+    used = [listener.tls for listener in (protocols.grpc, protocols.http, config.sql) if listener.tls]
+    return tuple(path for tls in used for path in (tls.cert_file, tls.key_file, tls.client_ca_file) if path)
+
+
 def tenant_in_rows(config: Config, tenant: str | None) -> str | None:
     """A tenant that the operator named, as `tenant_id` has it: a digest where `hash_identifiers` wants one."""
     return as_kept("tenant_id", tenant, normaliser_settings(config)) if tenant else tenant
@@ -129,16 +141,13 @@ def sql_users(config: Config, local_user: SqlUser | None) -> tuple[SqlUser, ...]
 
 def sql_settings(config: Config) -> SqlSettings:
     """The SQL port."""
-    sql, tls = config.sql, config.sql.tls
+    sql = config.sql
     return SqlSettings(
-        host=sql.endpoint.host,
-        port=sql.endpoint.port,
+        endpoint=sql.endpoint,
         max_execution_time_s=sql.max_execution_time.total_seconds(),
         max_memory_bytes=sql.max_memory_usage,
         max_result_bytes=sql.max_result_size,
-        tls_cert_file=tls.cert_file if tls else None,
-        tls_key_file=tls.key_file if tls else None,
-        tls_client_ca_file=tls.client_ca_file if tls else None,
+        tls=_tls(sql),
     )
 
 

@@ -7,7 +7,6 @@ combination, so a fact is a few references: see `About`, `Who` and `Resource`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -189,8 +188,3 @@ class FactBatch(NamedTuple):
     def refused(self) -> int:
         """How many spans were refused."""
         return sum(refusal.spans for refusal in self.refusals)
-
-
-def who_from(values: Mapping[str, str]) -> Who:
-    """A `Who` from a mapping of its field names; `NOBODY` itself if empty."""
-    return Who(**values) if values else NOBODY

@@ -62,6 +62,10 @@ class Metrics:
         # forwarding
         self.forwarded_spans = counter("forwarded_spans", "Spans forwarded")
         self.forward_dropped_spans = counter("forward_dropped_spans", "Spans not forwarded", "reason")
+        # files read again while it runs
+        self.reloads = counter(
+            "reloads", "Prices, tokens and certificates read again: done or refused", "part", "outcome"
+        )
         # sql endpoint
         self.sql_queries = counter("sql_queries", "Queries on the SQL endpoint", "outcome")
         self.sql_seconds = seconds("sql_seconds", "Duration of one query on the SQL endpoint")

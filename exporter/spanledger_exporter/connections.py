@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -18,8 +18,6 @@ from spanledger_exporter.answers import pool_of
 from spanledger_exporter.faults import classified
 from spanledger_exporter.mending import Mender
 from spanledger_exporter.wire import CHECKED
-
-Settings: TypeAlias = Mapping[str, str | int]
 
 READ_SETTINGS: Final[dict[str, str | int]] = {
     # The engine decides so by itself since every column of PARTITION BY is in the sorting key; older servers do not.

@@ -16,8 +16,9 @@ from spanledger_core.stages import TraceConsumer
 from spanledger_receiver.auth import Access
 from spanledger_receiver.intake import Intake
 from spanledger_receiver.responses import TAKEN, encode_receipt
-from spanledger_receiver.settings import GrpcSettings, TlsSettings
+from spanledger_receiver.settings import GrpcSettings
 from spanledger_receiver.status import trailing_metadata
+from spanledger_receiver.tls import GrpcCertificates
 from spanledger_receiver.watchdog import Watchdog
 
 _SERVICE: Final = "opentelemetry.proto.collector.{signal}.v1.{name}Service"
@@ -48,6 +49,7 @@ class OtlpGrpcServer:
         self._watchdog = Watchdog(settings.request_timeout_s, settings.workers, clock)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="otlp-grpc")
         self._server = grpc.server(self._pool, handlers=self._handlers(), options=_options(settings))
+        self._certificates = GrpcCertificates(settings.tls) if settings.tls else None
         self.port = 0
         """The port listened on, once started."""
 
@@ -55,16 +57,21 @@ class OtlpGrpcServer:
         """Listen and serve. Raises `ConfigError` if the endpoint or the certificates cannot be used."""
         settings = self._settings
         try:
-            if settings.tls is None:
+            if self._certificates is None:
                 self.port = self._server.add_insecure_port(settings.endpoint)
             else:
-                self.port = self._server.add_secure_port(settings.endpoint, _credentials(settings.tls))
+                self.port = self._server.add_secure_port(settings.endpoint, self._certificates.credentials())
         except (RuntimeError, OSError) as error:
             raise ConfigError(
                 [f"receivers.otlp.protocols.grpc: cannot listen on {settings.endpoint}: {error}"]
             ) from error
         self._watchdog.start()
         self._server.start()
+
+    def renew_certificates(self) -> None:
+        """Read them again, for the connections to come. Raises `OSError` if they cannot be used; the old ones stay."""
+        if self._certificates is not None:
+            self._certificates.renew()
 
     def stop(self, grace_s: float) -> None:
         """Refuse new requests, give those under way `grace_s` to finish, then cut them."""
@@ -139,9 +146,3 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _MINUTE_MS // 6),
     ]
-
-
-def _credentials(tls: TlsSettings) -> grpc.ServerCredentials:
-    authority = tls.client_ca_file.read_bytes() if tls.client_ca_file else None
-    pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
-    return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)

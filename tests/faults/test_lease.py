@@ -308,7 +308,8 @@ def test_a_standby_shows_that_it_waits_and_books_only_after_the_holder_has_gone(
     shown: list[str] = []
 
     @contextmanager
-    def showing(why: str) -> Iterator[None]:
+    def showing(part: str, why: str) -> Iterator[None]:
+        assert part == "standby"
         shown.append(why)
         yield
         shown.append("")
@@ -346,7 +347,7 @@ def test_told_to_stop_a_standby_ends(store: Store, tmp_path: Path) -> None:
     stopping = Event()
     stopping.set()
     with pytest.raises(ToldToStop):
-        stand_by(store, tmp_path, SystemClock(), stopping, showing=lambda why: nullcontext())
+        stand_by(store, tmp_path, SystemClock(), stopping, showing=lambda part, why: nullcontext())
 
 
 def test_an_identity_stays_with_its_data_directory(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from spanledger.config.units import Address
 from spanledger.sqlport.server import SqlServer
 from spanledger.sqlport.settings import SqlSettings, SqlUser
 from spanledger_core.clock import SystemClock
@@ -26,7 +27,7 @@ QUERIES |= {f"alert {rule.name}": rule.sql for rule in RULES if not rule.prometh
 @pytest.fixture(scope="module")
 def port(store: Store) -> Iterator[str]:
     users = (SqlUser("default"), SqlUser("tenant", "pw", tenant=TWIN))
-    settings = SqlSettings(port=0, users=users)
+    settings = SqlSettings(endpoint=Address("127.0.0.1", 0), users=users)
     metrics = Metrics(CollectorRegistry())
     server = SqlServer(settings, str(store.address.path), store.address.database, metrics, SystemClock())
     server.start()

@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     for name in ("ca", "stranger"):
-        _openssl(folder, "req", "-x509", *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
+        _openssl(
+            folder, "req", "-x509", *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
+            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        )  # fmt: skip
     for name in ("server", "client"):
         _openssl(
             folder, "req", "-x509", *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
@@ -105,3 +109,33 @@ def test_certificates_that_cannot_be_used_are_a_configuration_error(
     for name in ("missing.pem", "bad.pem"):
         with pytest.raises(ConfigError, match="cannot listen"):
             start(tls=TlsSettings(tmp_path / name, tmp_path / name))
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_renewed_certificates_serve_the_next_connection_and_another_authority_replaces_the_old(
+    transport: str, request: pytest.FixtureRequest, certificates: Path, make_request: MakeRequest, tmp_path: Path
+) -> None:
+    """A client of the stranger's authority gets in, and one of the old authority does not any more."""
+    for name in ("server", "ca", "stranger", "client"):
+        for suffix in (".pem", ".key"):
+            shutil.copy(certificates / f"{name}{suffix}", tmp_path)
+    receiver = request.getfixturevalue(f"start_{transport}")(tls=_tls(tmp_path, mutual=True))
+    send = partial(_send_grpc if transport == "grpc" else _send_http, receiver)
+    body = make_request().SerializeToString()
+    send(tmp_path, body, "client")
+
+    shutil.copy(certificates / "stranger.pem", tmp_path / "ca.pem")
+    (tmp_path / "server.pem").write_text("half of a certific")
+    with pytest.raises(OSError, match="PEM"):
+        receiver.server.renew_certificates()
+    send(certificates, body, "client")
+
+    for name in ("server.pem", "server.key"):
+        shutil.copy(certificates / name.replace("server", "stranger"), tmp_path / name)
+    receiver.server.renew_certificates()
+    with pytest.raises((grpc.RpcError, httpx.TransportError)):
+        send(certificates, body, "client")  # trusts the old authority only, and is itself of it
+    with pytest.raises((grpc.RpcError, httpx.TransportError)):
+        send(tmp_path, body, "client")  # trusts the new server, and is of the old authority
+    send(tmp_path, body, "stranger")
+    assert len(receiver.sink.spans) == 3

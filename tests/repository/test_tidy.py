@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ["core", "receiver", "processor", "exporter", "collector"]
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
+METRICS = "core/spanledger_core/metrics.py"
 BANNED_CALLS = {
     "time.time": "take a spanledger_core.clock.Clock",
     "time.time_ns": "take a spanledger_core.clock.Clock",
@@ -135,3 +136,11 @@ def test_every_dependency_is_justified() -> None:
     for wanted, page in zip((product, groups["dev"], groups["gate"], groups["release"]), pages, strict=True):
         names = {re.split(r"[\[<>=]", line)[0] for line in wanted} - {"spanledger"}
         assert set(re.findall(r"^\| `([\w-]+)` \|", page, flags=re.M)) == names
+
+
+def test_every_metric_is_counted_somewhere() -> None:
+    """A gauge that nobody sets reads 0 for ever: boards look well and alerts keep silent."""
+    declared = re.findall(r"self\.(\w+) = (?:counter|gauge|seconds)\(", (ROOT / METRICS).read_text())
+    text = "".join(path.read_text() for path in python_files() if path != ROOT / METRICS)
+    assert len(declared) > 20
+    assert [name for name in declared if not re.search(rf"metrics\.{name}\b", text)] == []

@@ -274,10 +274,32 @@ def test_a_long_outage_is_counted_in_blocks(tmp_path: Path) -> None:
     waiting = Waiting(max_bytes=1_000_000)
     for sequence in range(1, 20_001):
         waiting.add(1, 40)
-        waiting.committed(sequence, 1, 40)
+        waiting.committed(sequence, 1, 40, now_ms=sequence)
     assert waiting.blocks < 3000
+    assert waiting.since_ms == 1
     assert (waiting.facts, waiting.bytes) == (20_000, 800_000)
     waiting.confirm(10_000)
     assert 10_000 <= waiting.facts <= 10_030  # a block counts until its last record is confirmed
+    assert waiting.since_ms is not None
+    assert 9_900 < waiting.since_ms <= 10_001
     waiting.confirm(20_000)
-    assert (waiting.facts, waiting.bytes) == (0, 0)
+    assert (waiting.facts, waiting.bytes, waiting.since_ms) == (0, 0, None)
+
+
+def test_how_long_the_oldest_waits_is_known_over_restarts(tmp_path: Path) -> None:
+    clock = ManualClock()
+    spool = DiskSpool(tmp_path, SpoolSettings(), clock)
+    assert spool.waiting_s == 0
+    spool.append(FactBatch((fact(1),)))
+    clock.advance(5)
+    spool.append(FactBatch((fact(2),)))
+    clock.advance(2)
+    assert spool.waiting_s == 7
+    spool.release()
+    again = DiskSpool(tmp_path, SpoolSettings(), clock)
+    assert again.waiting_s == 7
+    again.confirm(1)
+    assert again.waiting_s == 2
+    again.confirm(2)
+    assert again.waiting_s == 0
+    again.release()

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from spanledger.config.units import Address
 from spanledger.sqlport.server import SqlServer
 from spanledger.sqlport.settings import SqlSettings, SqlUser
 from spanledger_core.clock import SystemClock
@@ -61,7 +62,7 @@ def serve(store: Store, metrics: Metrics) -> Iterator[Serve]:
     started: list[SqlServer] = []
 
     def start(**settings: Any) -> SqlServer:
-        settings = {"port": 0, "users": USERS, **settings}
+        settings = {"endpoint": Address("127.0.0.1", 0), "users": USERS, **settings}
         path = str(store.address.path)
         server = SqlServer(SqlSettings(**settings), path, store.address.database, metrics, SystemClock())
         server.start()

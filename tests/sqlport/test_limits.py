@@ -15,6 +15,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from spanledger.config.units import Address
 from spanledger.sqlport.server import SqlServer
 from spanledger.sqlport.settings import SqlSettings
 from spanledger_core.clock import SystemClock
@@ -28,7 +29,7 @@ MEBIBYTE = 1024 * 1024
 @contextmanager
 def serving(store: Store, **settings: object) -> Iterator[tuple[SqlServer, httpx.Client, Metrics]]:
     metrics = Metrics(CollectorRegistry())
-    chosen = SqlSettings(port=0, **settings)  # type: ignore[arg-type]
+    chosen = SqlSettings(endpoint=Address("127.0.0.1", 0), **settings)  # type: ignore[arg-type]
     server = SqlServer(chosen, str(store.address.path), store.address.database, metrics, SystemClock())
     server.start()
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from prometheus_client import CollectorRegistry
 
+from spanledger.config.units import Address
 from spanledger.sqlport.server import SqlServer
 from spanledger.sqlport.settings import SqlSettings
 from spanledger_core.clock import SystemClock
@@ -27,7 +28,11 @@ def test_a_store_in_memory_is_served_while_it_is_written(tmp_path: Path) -> None
     with open_store(address, StoreSettings(), SystemClock()) as store:
         store.migrate()
         server = SqlServer(
-            SqlSettings(port=0), ":memory:", address.database, Metrics(CollectorRegistry()), SystemClock()
+            SqlSettings(endpoint=Address("127.0.0.1", 0)),
+            ":memory:",
+            address.database,
+            Metrics(CollectorRegistry()),
+            SystemClock(),
         )
         server.start()
         try:

@@ -16,6 +16,7 @@ import lz4.block  # type: ignore[import-untyped]
 import pytest
 from prometheus_client import CollectorRegistry
 
+from spanledger.config.units import Address
 from spanledger.sqlport.compression import zstd
 from spanledger.sqlport.server import SqlServer
 from spanledger.sqlport.settings import SqlSettings, SqlUser
@@ -23,6 +24,7 @@ from spanledger_core.clock import SystemClock
 from spanledger_core.errors import ConfigError
 from spanledger_core.metrics import Metrics
 from spanledger_exporter.store import Store
+from spanledger_receiver.settings import TlsSettings
 
 Serve = Callable[..., SqlServer]
 HAS_CITYHASH = importlib.util.find_spec("clickhouse_cityhash") is not None
@@ -30,14 +32,14 @@ HAS_CITYHASH = importlib.util.find_spec("clickhouse_cityhash") is not None
 
 def test_an_address_that_is_taken_is_an_error_of_configuration(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError, match=r"sql\.endpoint"):
-        serve(port=taken.getsockname()[1])
+        serve(endpoint=Address("127.0.0.1", taken.getsockname()[1]))
 
 
 def test_stopping_frees_the_port_and_leaves_the_store_open(serve: Serve, store: Store) -> None:
     server = serve()
     server.stop()
     server.stop()
-    again = serve(port=server.port)
+    again = serve(endpoint=Address("127.0.0.1", server.port))
     assert httpx.post(f"http://127.0.0.1:{again.port}/", content="SELECT 1").text == "1\n"
     with store.lease() as client:
         assert client.command("SELECT count() FROM calls") == 300
@@ -45,7 +47,7 @@ def test_stopping_frees_the_port_and_leaves_the_store_open(serve: Serve, store: 
 
 def test_ipv6_is_listened_on(serve: Serve) -> None:
     try:
-        server = serve(host="[::1]")
+        server = serve(endpoint=Address("::1", 0))
     except ConfigError as error:
         pytest.skip(f"no IPv6 loopback here: {error}")
     assert httpx.post(f"http://[::1]:{server.port}/", content="SELECT 1").text == "1\n"
@@ -53,7 +55,7 @@ def test_ipv6_is_listened_on(serve: Serve) -> None:
 
 def test_users_can_change_without_a_restart(store: Store) -> None:
     users = [SqlUser("ann", "old")]
-    settings, path = SqlSettings(port=0), str(store.address.path)
+    settings, path = SqlSettings(endpoint=Address("127.0.0.1", 0)), str(store.address.path)
     metrics = Metrics(CollectorRegistry())
     server = SqlServer(settings, path, store.address.database, metrics, SystemClock(), users=lambda: tuple(users))
     server.start()
@@ -81,10 +83,10 @@ def test_tls_and_client_certificates(serve: Serve, tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     context = ssl.create_default_context(cafile=cert)
-    server = serve(tls_cert_file=cert, tls_key_file=key)
+    server = serve(tls=TlsSettings(cert, key))
     url = f"https://127.0.0.1:{server.port}/?query=SELECT+1"
     assert httpx.get(url, verify=context).text == "1\n"
-    mutual = serve(tls_cert_file=cert, tls_key_file=key, tls_client_ca_file=cert)
+    mutual = serve(tls=TlsSettings(cert, key, cert))
     url = f"https://127.0.0.1:{mutual.port}/?query=SELECT+1"
     with pytest.raises(httpx.TransportError):
         httpx.get(url, verify=context)

@@ -215,7 +215,7 @@ class DiskSpool:
     def _line_up(self, one: _Append) -> None:
         facts = len(one.batch.facts)
         self._kept_bytes += len(one.body)
-        self._waiting.committed(one.sequence, facts, len(one.body))
+        self._waiting.committed(one.sequence, facts, len(one.body), self._now_ms())
         if self._hot_facts + facts <= self._settings.memory_facts:
             self._hot.append((one.sequence, one.batch))
             self._hot_facts += facts
@@ -328,6 +328,12 @@ class DiskSpool:
     def waiting_bytes(self) -> int:
         """Bytes of records not yet confirmed."""
         return self._waiting.bytes
+
+    @property
+    def waiting_s(self) -> float:
+        """How long the oldest of what waits has waited; 0 if nothing does."""
+        since_ms = self._waiting.since_ms
+        return 0.0 if since_ms is None else max(0, self._now_ms() - since_ms) / 1000
 
     @property
     def kept_bytes(self) -> int:

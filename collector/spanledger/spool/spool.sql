@@ -81,7 +81,8 @@ SELECT coalesce(sum(length(body)), 0) FROM records;
 
 -- name: waiting
 -- What waits to be booked, in blocks of `?3` sequences.
-SELECT max(sequence), sum(facts), sum(length(body)) FROM records WHERE sequence > ?1 GROUP BY (sequence - ?2) / ?3 ORDER BY 1;
+SELECT max(sequence), sum(facts), sum(length(body)), min(arrived_ms)
+FROM records WHERE sequence > ?1 GROUP BY (sequence - ?2) / ?3 ORDER BY 1;
 
 -- name: insert_record
 INSERT INTO records (sequence, arrived_ms, facts, body) VALUES (?, ?, ?, ?);

@@ -16,6 +16,7 @@ class _Block(NamedTuple):
     last: int
     facts: int
     bytes: int
+    since_ms: int
 
 
 class Waiting:
@@ -31,6 +32,11 @@ class Waiting:
     def blocks(self) -> int:
         """What the counting itself takes."""
         return len(self._blocks)
+
+    @property
+    def since_ms(self) -> int | None:
+        """When the oldest record came that waits, as the spool counts time; None if nothing does."""
+        return self._blocks[0].since_ms if self._blocks else None
 
     def recover(self, opened: sqlite3.Connection, confirmed: int, last: int) -> None:
         """Count what a spool that is opened has waiting behind `confirmed`."""
@@ -52,15 +58,15 @@ class Waiting:
         self.facts -= facts
         self.bytes -= size
 
-    def committed(self, sequence: int, facts: int, size: int) -> None:
+    def committed(self, sequence: int, facts: int, size: int, now_ms: int) -> None:
         """What was taken is a record now."""
         if len(self._blocks) >= _BLOCKS and self._blocks[-1].bytes + size <= self._block_bytes:
-            _, other_facts, other_size = self._blocks.pop()
+            _, other_facts, other_size, now_ms = self._blocks.pop()
             facts, size = facts + other_facts, size + other_size
-        self._blocks.append(_Block(sequence, facts, size))
+        self._blocks.append(_Block(sequence, facts, size, now_ms))
 
     def confirm(self, sequence: int) -> None:
         """Everything up to `sequence` waits no longer; a block counts until its last record is confirmed."""
         while self._blocks and self._blocks[0].last <= sequence:
-            _, facts, size = self._blocks.popleft()
+            _, facts, size, _ = self._blocks.popleft()
             self.remove(facts, size)

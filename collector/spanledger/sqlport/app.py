@@ -181,7 +181,7 @@ class Endpoint:
         """
         headers = request.headers
         host = headers.get("host", "")
-        if self._settings.is_loopback and host and not _is_local(host):
+        if self._settings.endpoint.is_loopback and host and not _is_local(host):
             raise SqlError(497, f"host {host[:100]} is not this machine: the endpoint listens on loopback only")
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             raise SqlError(497, "requests made by pages of other sites are not answered")

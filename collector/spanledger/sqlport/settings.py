@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
+from spanledger.config.units import Address
+from spanledger_receiver.settings import TlsSettings
+
+_LOCAL: Final = Address("127.0.0.1", 8123)
 _HASHED: Final = "sha256:"
 _MEBIBYTE: Final = 1024 * 1024
 
@@ -35,9 +37,8 @@ class SqlUser:
 class SqlSettings:
     """Address, users and limits of the endpoint. Limits hold per query; a request may lower them, never raise them."""
 
-    host: str = "127.0.0.1"
-    port: int = 8123
-    """0: any free port."""
+    endpoint: Address = _LOCAL
+    """Port 0: any free one."""
     users: tuple[SqlUser, ...] = (SqlUser("default"),)
     max_execution_time_s: float = 60.0
     max_memory_bytes: int = 2048 * _MEBIBYTE
@@ -58,17 +59,4 @@ class SqlSettings:
     keep_alive_s: float = 75.0
     slow_client_s: float = 60.0
     """How long a query waits for its client to read on."""
-    tls_cert_file: Path | None = None
-    tls_key_file: Path | None = None
-    tls_client_ca_file: Path | None = None
-    """Given: clients must show a certificate of this authority."""
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:
-            return False
+    tls: TlsSettings | None = None

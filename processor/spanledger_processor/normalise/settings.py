@@ -19,8 +19,6 @@ IDENTITIES: Final = (
     "prompt_version",
 )
 """The fields of `Who`, in its order: what `hash_identifiers` may name."""
-NAMEABLE: Final = (*IDENTITIES, "agent")
-"""What `attributes` may give more attribute names to."""
 
 
 @dataclass(frozen=True)

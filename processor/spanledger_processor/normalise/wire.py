@@ -20,7 +20,6 @@ from spanledger_core import otlp
 KEY_TAG: Final = 0x0A
 VALUE_TAG: Final = 0x12
 STRING_TAG: Final = 0x0A
-BOOL_TAG: Final = 0x10
 INT_TAG: Final = 0x18
 DOUBLE_TAG: Final = 0x21
 _SIGN: Final = 1 << 63
