@@ -31,7 +31,7 @@ Identity = Literal[
 
 
 class Tls(Section):
-    """TLS of a listener; certificates are PEM files."""
+    """TLS of a listener; certificates are PEM files, read again when they change."""
 
     cert_file: Path
     """Certificate chain of the listener."""
@@ -165,7 +165,7 @@ class Prices(Section):
     """Prices beyond the built-in book."""
 
     files: tuple[Path, ...] = ()
-    """Price files (CSV or YAML), the later one wins."""
+    """Price files (CSV or YAML), the later one wins; read again when they change."""
     fx: dict[str, Annotated[Decimal, Field(gt=0)]] = Field(default={})
     """US dollars per unit of another currency, for files that use it: `{EUR: "1.08"}`."""
     reported: dict[str, Literal["book", "fallback", "reported"]] = Field(default={})
