@@ -22,7 +22,7 @@ _HOURLY: Final = (
     "SELECT toString(hour) AS hour, tenant_id, agent_id, service_name, provider, model, environment, calls, errors, "
     "unpriced_calls, input_tokens, output_tokens, toString(cost_usd) AS cost FROM hourly"
 )
-_SETTLE_S: Final = 60.0
+_SETTLE_S: Final = 180.0
 
 Book = Counter[tuple[str, ...]]
 """Rows as tuples of text, with how often they stand there."""

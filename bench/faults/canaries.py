@@ -139,14 +139,21 @@ def found_in(data: bytes) -> list[str]:
     return places
 
 
-def found_under(folders: list[Path]) -> Iterator[str]:
+def found_under(folder: Path) -> list[str]:
     """Files that hold a mark, or have one in their name."""
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if found_in(path.name.encode()):
-                yield f"{path}: in its name"
-            if path.is_file() and not path.is_symlink():
-                yield from (f"{path}: {place}" for place in found_in(path.read_bytes()))
+    while True:
+        try:
+            return [*_found_now(folder)]
+        except FileNotFoundError:
+            continue  # merges take files away under our eyes
+
+
+def _found_now(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        if found_in(path.name.encode()):
+            yield f"{path}: in its name"
+        if path.is_file() and not path.is_symlink():
+            yield from (f"{path}: {place}" for place in found_in(path.read_bytes()))
 
 
 def found_open(pid: int) -> Iterator[str]:

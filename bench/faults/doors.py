@@ -98,6 +98,6 @@ class DoorProcess:
 
     def _control(self, method: str, body: bytes | None = None) -> dict[str, Any]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/fault", body, method=method)
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             found: dict[str, Any] = json.loads(reply.read())
         return found

@@ -80,7 +80,7 @@ class BadLine:
 
     def _ask(self, what: Coroutine[Any, Any, None]) -> None:
         asked: Future[None] = asyncio.run_coroutine_threadsafe(what, self._loop)
-        asked.result(10)
+        asked.result(60)
 
     async def _listen(self) -> None:
         self._flowing.set()

@@ -20,6 +20,7 @@ from bench.faults.traffic import Sender, requests
 
 _LONG_S: Final = 12.0
 """Longer than the booking lease is held without renewal."""
+_PATIENCE_S: Final = 60.0
 _EVERY: Final = 5
 """Of so many spells one is long."""
 
@@ -63,6 +64,8 @@ def _bad_line(
             for number in range(rounds):
                 line.trouble(spell(chance, number))
                 time.sleep(_LONG_S if number % _EVERY == _EVERY - 1 else chance.uniform(1.0, 3.0))
+                if number == rounds - 1:
+                    _await_done(line, must)
                 line.heal()
                 time.sleep(chance.uniform(0.3, 2.0))
 
@@ -71,6 +74,13 @@ def _bad_line(
         idle = [what for what in must if not line.done[what]]
     remark = "; ".join(part for part in (found.remark, done, f"nothing {idle[0]}" if idle else "") if part)
     return found._replace(remark=remark, failed=found.failed or bool(idle))
+
+
+def _await_done(line: BadLine, must: tuple[str, ...]) -> None:
+    """What passes by is left to chance: on a busy machine little does."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while any(not line.done[what] for what in must) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def killed(folder: Path, rounds: int) -> Verdict:

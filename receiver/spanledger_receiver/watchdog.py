@@ -52,8 +52,8 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._crowded_timeout_s / 4):
-            crowded = len(self._waiting) >= self._workers
-            oldest = self._clock.monotonic_s() - (self._crowded_timeout_s if crowded else self._timeout_s)
             for number, (since, cut) in self._waiting.copy().items():
+                crowded = len(self._waiting) >= self._workers  # anew each time: one that is cut makes room
+                oldest = self._clock.monotonic_s() - (self._crowded_timeout_s if crowded else self._timeout_s)
                 if since <= oldest and self._waiting.pop(number, None) is not None:
                     cut()

@@ -66,7 +66,7 @@ def test_nonsense_keeps_nobody_waiting(folder: Path, sent: bytes) -> None:
         peer.connect(str(folder / "control.sock"))
         peer.sendall(sent)
         peer.shutdown(socket.SHUT_WR)
-        peer.settimeout(5)
+        peer.settimeout(30)
         assert b"not a job" in peer.recv(1000)
     assert _doubled(folder)[-1] == {"result": {"twice": 8}}
 

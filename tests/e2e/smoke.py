@@ -78,7 +78,7 @@ class Collector:
     ) -> None:
         self.stop()
 
-    def start(self, *options: str, timeout_s: float = 40.0) -> None:
+    def start(self, *options: str, timeout_s: float = 120.0) -> None:
         """Start and wait until it takes spans."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -99,14 +99,14 @@ class Collector:
         if self.process is None:
             return 0
         self.process.send_signal(how)
-        status = self.process.wait(30)
+        status = self.process.wait(90)
         self.process = None
         return status
 
     def get(self, path: str) -> tuple[int, str]:
         """A page of the telemetry endpoint."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.telemetry}{path}", timeout=5) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.telemetry}{path}", timeout=30) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -114,7 +114,7 @@ class Collector:
     def sql_json(self, query: str) -> list[dict[str, Any]]:
         """Rows of a query through the SQL port, as curl would ask."""
         url = f"http://127.0.0.1:{self.sql}/?" + urllib.parse.urlencode({"query": query + " FORMAT JSON"})
-        with urllib.request.urlopen(url, timeout=20) as reply:
+        with urllib.request.urlopen(url, timeout=60) as reply:
             return list(json.loads(reply.read())["data"])
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -125,17 +125,18 @@ class Collector:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
-    def wait_for(self, query: str, wanted: Any, timeout_s: float = 30.0) -> None:
+    def wait_for(self, query: str, wanted: Any, timeout_s: float = 90.0) -> None:
         """Until the first value of `query` equals `wanted` as text."""
         deadline = time.monotonic() + timeout_s
         got: Any = None
         while time.monotonic() < deadline:
-            rows = self.sql_json(query)
-            got = next(iter(rows[0].values())) if rows else None
+            with suppress(OSError):
+                rows = self.sql_json(query)
+                got = next(iter(rows[0].values())) if rows else None
             if str(got) == str(wanted):
                 return
             time.sleep(0.1)

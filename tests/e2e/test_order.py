@@ -31,7 +31,7 @@ def send(port: int, bodies: list[bytes]) -> None:
 
 def settled(collector: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The rows, once nothing waits and the rollups agree with the calls."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         calls, hourly = collector.sql_json(ROWS), collector.sql_json(HOURLY)
         waiting = "\nspanledger_spool_facts 0.0\n" not in collector.get("/metrics")[1]

@@ -24,7 +24,7 @@ def test_an_unmodified_application_gets_its_exact_cost_row(
             capture_output=True,
             timeout=60,
         )
-        collector.wait_for("SELECT count() FROM calls", 1, timeout_s=20)
+        collector.wait_for("SELECT count() FROM calls", 1)
         asked = collector.run("query", "SELECT * FROM calls", "--format", "JSONEachRow")
         assert asked.returncode == 0, asked.stderr
         row = json.loads(asked.stdout)

@@ -169,7 +169,7 @@ def test_a_full_queue_drops_the_oldest_and_never_blocks(
     one = make_request(1, padding=1000)
     here = forward(there.server.port, protocol=protocol, max_queue_bytes=5 * one.ByteSize())
     here.forwarder.submit(one, {})
-    assert there.entered.wait(10)  # it is under way now, and held
+    assert there.entered.wait(60)  # it is under way now, and held
     started = time.monotonic()
     for _ in range(20):
         here.forwarder.submit(one, {})
@@ -193,7 +193,7 @@ def test_closing_sends_what_waits(other_side: Any, forward: Any, make_request: A
     here = forward(there.server.port, protocol=protocol)
     for _ in range(50):
         here.forwarder.submit(make_request(2), {})
-    here.forwarder.close(10)
+    here.forwarder.close(60)
     assert here.forwarded() == 100
     here.forwarder.submit(make_request(2), {})
     assert here.dropped("closed") == 2

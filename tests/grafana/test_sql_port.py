@@ -38,7 +38,7 @@ def port(store: Store) -> Iterator[str]:
 def test_every_query_passes_the_gate(port: str) -> None:
     """Asked for its plan: the gate judges the statement, the engine finds its tables and types."""
     refused = {}
-    with httpx.Client(base_url=port) as client:
+    with httpx.Client(base_url=port, timeout=60) as client:
         for name, sql in QUERIES.items():
             answer = client.post("/", content=f"EXPLAIN QUERY TREE {expand(sql, picked())}".encode())
             if answer.status_code != 200:
@@ -49,7 +49,9 @@ def test_every_query_passes_the_gate(port: str) -> None:
 def test_a_user_with_a_tenant_sees_on_the_boards_what_picking_the_tenant_shows(port: str, grafana: Grafana) -> None:
     sql = named("overview", "Spend A").sql
     body = f"{expand(sql, picked())} FORMAT TSV".encode()
-    answer = httpx.post(f"{port}/?{urllib.parse.urlencode({'user': 'tenant', 'password': 'pw'})}", content=body)
+    answer = httpx.post(
+        f"{port}/?{urllib.parse.urlencode({'user': 'tenant', 'password': 'pw'})}", content=body, timeout=60
+    )
     assert answer.status_code == 200, answer.text
     ((expected,),) = grafana.ask(sql, picked(tenant=[TWIN])).rows
     assert answer.text.strip() == f"{expected:f}".rstrip("0")

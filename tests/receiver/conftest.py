@@ -36,9 +36,9 @@ class Sink:
     def consume(self, request: Any, tenant: str | None = None) -> Receipt:
         self.entered.set()
         if self.meet is not None:
-            self.meet.wait(timeout=10)
+            self.meet.wait(timeout=60)
         if self.hold is not None:
-            assert self.hold.wait(timeout=10)
+            assert self.hold.wait(timeout=60)
         with self._lock:
             if self.fail_with:
                 raise self.fail_with.pop(0)

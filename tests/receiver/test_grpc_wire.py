@@ -130,28 +130,28 @@ def test_strangers_are_refused_before_they_send(start_grpc: Any) -> None:
     release = threading.Event()
 
     def never() -> Iterator[bytes]:
-        release.wait(10)
+        release.wait(60)
         yield b""
 
     with grpc.insecure_channel(receiver.address) as channel:
         with pytest.raises(grpc.RpcError) as raised:
-            channel.stream_unary(EXPORT)(never(), metadata=[("authorization", "Bearer nope")], timeout=5)
+            channel.stream_unary(EXPORT)(never(), metadata=[("authorization", "Bearer nope")], timeout=30)
         release.set()
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert "nope" not in raised.value.details()
 
 
 def test_slow_senders_are_cut_and_do_not_hold_up_others(start_grpc: Any, call: Any, make_request: MakeRequest) -> None:
-    receiver = start_grpc(workers=2, request_timeout_s=0.4)
+    receiver = start_grpc(workers=2, request_timeout_s=2.0)
     release = threading.Event()
 
     def never() -> Iterator[bytes]:
-        release.wait(10)
+        release.wait(60)
         yield b""
 
     with grpc.insecure_channel(receiver.address) as channel:
-        slow = [channel.stream_unary(EXPORT).future(never(), timeout=10) for _ in range(2)]
-        call(receiver, make_request().SerializeToString(), timeout=5)
+        slow = [channel.stream_unary(EXPORT).future(never(), timeout=60) for _ in range(2)]
+        call(receiver, make_request().SerializeToString(), timeout=30)
         assert {one.code() for one in slow} == {grpc.StatusCode.CANCELLED}
         release.set()
     assert len(receiver.sink.spans) == 1
@@ -172,7 +172,11 @@ def is_listening(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5):
             return True
-    except (ConnectionRefusedError, ConnectionResetError):  # reset: the listener closed before it took the connection
+    except (
+        ConnectionRefusedError,
+        ConnectionResetError,
+        TimeoutError,
+    ):  # reset: the listener closed before it took the connection
         return False
 
 
@@ -184,15 +188,15 @@ def test_stop_lets_requests_under_way_finish_and_refuses_new_ones(
     body = make_request().SerializeToString()
     with ThreadPoolExecutor(2) as pool:
         under_way = pool.submit(call, receiver, body)
-        assert receiver.sink.entered.wait(5)
-        stopping = pool.submit(receiver.server.stop, 5.0)
+        assert receiver.sink.entered.wait(60)
+        stopping = pool.submit(receiver.server.stop, 60.0)
         while is_listening(receiver.server.port):
             time.sleep(0.02)
         with pytest.raises(grpc.RpcError) as raised:
-            call(receiver, body, timeout=3)
+            call(receiver, body, timeout=30)
         receiver.sink.hold.set()
-        assert under_way.result(5)[0] == b""
-        stopping.result(5)
+        assert under_way.result(60)[0] == b""
+        stopping.result(60)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     assert len(receiver.sink.spans) == 1
 

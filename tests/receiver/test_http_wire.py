@@ -160,7 +160,7 @@ def test_other_paths_are_404_with_a_status_body(http_receiver: Any, post: Any, p
 
 
 def test_get_is_405(http_receiver: Any) -> None:
-    answer = httpx.get(f"{http_receiver.url}/v1/traces")
+    answer = httpx.get(f"{http_receiver.url}/v1/traces", timeout=60)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
@@ -200,7 +200,7 @@ def test_a_body_of_64_mib_is_413_with_a_clear_error(http_receiver: Any, post: An
 def test_a_body_of_unknown_length_is_cut_at_the_limit(start_http: Any) -> None:
     receiver = start_http(max_request_bytes=1 << 20)
     chunks = (b"\0" * 65536 for _ in range(40))
-    answer = httpx.post(f"{receiver.url}/v1/traces", content=chunks, headers={"content-type": PROTOBUF})
+    answer = httpx.post(f"{receiver.url}/v1/traces", content=chunks, headers={"content-type": PROTOBUF}, timeout=60)
     assert answer.status_code == 413
 
 
@@ -265,7 +265,7 @@ def test_strangers_are_401(start_http: Any, post: Any, make_request: MakeRequest
 )
 def test_slow_senders_are_cut_off(start_http: Any, sent: bytes) -> None:
     receiver = start_http(request_timeout_s=0.3)
-    with socket.create_connection(("127.0.0.1", receiver.server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", receiver.server.port), timeout=30) as connection:
         connection.sendall(sent)
         assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
         assert connection.recv(1000) == b""
@@ -273,7 +273,7 @@ def test_slow_senders_are_cut_off(start_http: Any, sent: bytes) -> None:
 
 
 def test_what_is_not_http_is_400_and_fills_no_log(http_receiver: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with socket.create_connection(("127.0.0.1", http_receiver.server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", http_receiver.server.port), timeout=30) as connection:
         connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
     assert http_receiver.sample("requests_total", transport="http", code="400") == 1
@@ -281,15 +281,15 @@ def test_what_is_not_http_is_400_and_fills_no_log(http_receiver: Any, caplog: py
 
 
 def test_a_head_without_end_is_cut_off(http_receiver: Any) -> None:
-    with socket.create_connection(("127.0.0.1", http_receiver.server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", http_receiver.server.port), timeout=30) as connection:
         connection.sendall(b"POST /v1/traces HTTP/1.1\r\n" + b"x: " + b"y" * 100_000)
         assert connection.recv(1000).startswith(b"HTTP/1.1 431 ")
 
 
 def test_idle_connections_outlive_the_request_timeout(start_http: Any, make_request: MakeRequest) -> None:
     """The deadline is for sending a request, not for the pause between two."""
-    receiver = start_http(request_timeout_s=0.2)
-    with httpx.Client() as client:
+    receiver = start_http(request_timeout_s=1.5)
+    with httpx.Client(timeout=60) as client:
         for _ in range(2):
             answer = client.post(
                 f"{receiver.url}/v1/traces",
@@ -297,7 +297,7 @@ def test_idle_connections_outlive_the_request_timeout(start_http: Any, make_requ
                 headers={"content-type": PROTOBUF},
             )
             assert answer.status_code == 200
-            time.sleep(0.5)
+            time.sleep(2.0)
     assert receiver.sample("requests_total", transport="http", code="408") == 0
 
 
@@ -331,7 +331,7 @@ def test_requests_are_served_side_by_side(http_receiver: Any, make_request: Make
 
     def send(_: int) -> int:
         headers = {"content-type": PROTOBUF}
-        return httpx.post(f"{http_receiver.url}/v1/traces", content=body, headers=headers).status_code
+        return httpx.post(f"{http_receiver.url}/v1/traces", content=body, headers=headers, timeout=60).status_code
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(send, range(8))) == [200] * 8
@@ -342,12 +342,12 @@ def test_stop_lets_requests_under_way_finish(start_http: Any, post: Any, make_re
     receiver.sink.hold = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         under_way = pool.submit(post, receiver, make_request().SerializeToString())
-        assert receiver.sink.entered.wait(5)
-        stopping = pool.submit(receiver.server.stop, 5.0)
-        eventually(lambda: is_cut_off(lambda: httpx.post(f"{receiver.url}/v1/traces")), within_s=4)
+        assert receiver.sink.entered.wait(60)
+        stopping = pool.submit(receiver.server.stop, 60.0)
+        eventually(lambda: is_cut_off(lambda: httpx.post(f"{receiver.url}/v1/traces", timeout=60)), within_s=50)
         receiver.sink.hold.set()
-        assert under_way.result(5).status_code == 200
-        stopping.result(5)
+        assert under_way.result(60).status_code == 200
+        stopping.result(60)
     assert len(receiver.sink.spans) == 1
 
 
@@ -368,4 +368,4 @@ def test_ipv6_endpoints_are_written_in_brackets(start_http: Any) -> None:
         receiver = start_http(endpoint="[::1]:0")
     except ConfigError:
         pytest.skip("this machine has no IPv6 loopback")
-    assert httpx.post(f"http://[::1]:{receiver.server.port}/v1/traces").status_code == 415
+    assert httpx.post(f"http://[::1]:{receiver.server.port}/v1/traces", timeout=60).status_code == 415

@@ -54,7 +54,7 @@ def _send_grpc(receiver: Any, folder: Path, body: bytes, client: str | None = No
     pair = [(folder / f"{client}{suffix}").read_bytes() for suffix in (".key", ".pem")] if client else [None, None]
     credentials = grpc.ssl_channel_credentials((folder / "ca.pem").read_bytes(), *pair)
     with grpc.secure_channel(receiver.address, credentials) as channel:
-        return bytes(channel.unary_unary(EXPORT)(body, timeout=5))
+        return bytes(channel.unary_unary(EXPORT)(body, timeout=30))
 
 
 def _send_http(receiver: Any, folder: Path, body: bytes, client: str | None = None) -> int:
@@ -62,7 +62,9 @@ def _send_http(receiver: Any, folder: Path, body: bytes, client: str | None = No
     if client:
         context.load_cert_chain(folder / f"{client}.pem", folder / f"{client}.key")
     headers = {"content-type": "application/x-protobuf"}
-    return httpx.post(f"{receiver.url}/v1/traces", content=body, headers=headers, verify=context).status_code
+    return httpx.post(
+        f"{receiver.url}/v1/traces", content=body, headers=headers, verify=context, timeout=60
+    ).status_code
 
 
 def test_grpc_over_tls(start_grpc: Any, certificates: Path, make_request: MakeRequest) -> None:

@@ -109,11 +109,12 @@ def test_explain_asks_the_collector(smoke: ModuleType, collector: Any) -> None:
 
 def holds(folder: Path, name: str) -> list[str]:
     """Files that hold a name, as it is."""
-    found = []
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size and name.encode() in path.read_bytes():
-            found.append(str(path))
-    return found
+    while True:
+        try:
+            files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+            return [str(path) for path in files if name.encode() in path.read_bytes()]
+        except FileNotFoundError:
+            continue  # merges take files away under our eyes
 
 
 def test_a_forgotten_person_does_not_come_back_from_spool_or_memory(smoke: ModuleType, collector: Any) -> None:

@@ -121,7 +121,7 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
 
 
 def reloads(victim: Victim, part: str, outcome: str) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{victim.telemetry}/metrics", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{victim.telemetry}/metrics", timeout=30) as reply:
         for line in reply.read().decode().splitlines():
             if line.startswith("spanledger_reloads_total{") and f'"{part}"' in line and f'"{outcome}"' in line:
                 return float(line.rpartition(" ")[2])
@@ -170,7 +170,7 @@ def test_a_running_collector_takes_new_prices_and_tokens_without_losing_a_span(v
             answers.append(send(victim, "steady", old))
             time.sleep(0.02)
 
-    sender = threading.Thread(target=keep_sending)
+    sender = threading.Thread(target=keep_sending, daemon=True)
     sender.start()
     assert send(victim, "before", old) is grpc.StatusCode.OK
     until(lambda: cost(victim, "before") == "1", "no price from the file")

