@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Event
+from typing import NamedTuple
 
 import structlog
 
@@ -23,22 +24,32 @@ from spanledger_exporter.store import Store, open_store
 _log = structlog.get_logger(__name__)
 
 
+class Waiting(NamedTuple):
+    """What goes on while a store is waited for."""
+
+    metrics: Metrics
+    stopping: Event
+    """Set when the process is told to stop."""
+    refresh: Callable[[], None]
+    """Brings the gauges up to date: what waits in the spool waits on."""
+
+
 def open_for_booking(
-    config: Config, address: StoreAddress, clock: Clock, parts: ExitStack, *, metrics: Metrics, stopping: Event
+    config: Config, address: StoreAddress, clock: Clock, parts: ExitStack, waiting: Waiting
 ) -> tuple[Store, Holding | None]:
     """The open store, and on a server's database the right to book into it. `parts` closes both.
 
     A server is waited for as long as it takes, and so is the lease; only an embedded store can fail.
-    Raises `ConfigError`, `StoreError`, or `ToldToStop` once `stopping` is set.
+    Raises `ConfigError`, `StoreError`, or `ToldToStop`.
     """
-    reach = partial(_reach, config, address, clock, metrics)
-    showing = partial(_telemetry_while_waiting, config, metrics)
+    reach = partial(_reach, config, address, clock, waiting.metrics)
+    showing = partial(_telemetry_while_waiting, config, waiting)
     holding = None
     if address.kind == "embedded":
         store = parts.enter_context(reach())
     else:
-        store = parts.enter_context(once_reached(reach, clock, stopping, showing))
-        holding = stand_by(store, config.data_dir, clock, stopping, showing=showing)
+        store = parts.enter_context(once_reached(reach, clock, waiting.stopping, showing))
+        holding = stand_by(store, config.data_dir, clock, waiting.stopping, showing=showing)
         parts.callback(holding.stop)
     _load_budgets(config, store, clock)
     return store, holding
@@ -60,10 +71,10 @@ def _load_budgets(config: Config, store: Store, clock: Clock) -> None:
 
 
 @contextmanager
-def _telemetry_while_waiting(config: Config, metrics: Metrics, part: str, why: str) -> Iterator[None]:
+def _telemetry_while_waiting(config: Config, waiting: Waiting, part: str, why: str) -> Iterator[None]:
     """Alive, and not ready. For systemd this is all of starting: it would not wait for what others must do."""
     systemd.notify(f"READY=1\nSTATUS=waiting: {part}", os.environ)
-    server = telemetry_server(metrics, dict, lambda: {part: why}, lambda: None)
+    server = telemetry_server(waiting.metrics, dict, lambda: {part: why}, waiting.refresh)
     server.start(str(config.telemetry.endpoint), "telemetry.endpoint")
     try:
         yield

@@ -37,7 +37,11 @@ class Reloading:
 
     def __init__(self, parts: Sequence[Part], metrics: Metrics, look_every_s: float = _LOOK_EVERY_S) -> None:
         self._parts = parts
-        self._metrics = metrics
+        self._outcomes = {
+            (part.name, outcome): metrics.reloads.labels(part.name, outcome)
+            for part in parts
+            for outcome in ("done", "refused")
+        }
         self._look_every_s = look_every_s
         self._seen = {part.name: _state(part) for part in parts}
         """As in force, or as refused."""
@@ -81,15 +85,15 @@ class Reloading:
         try:
             part.renew()
         except (ConfigError, OSError) as error:
-            self._metrics.reloads.labels(part.name, "refused").inc()
+            self._outcomes[part.name, "refused"].inc()
             faults = error.faults if isinstance(error, ConfigError) else [str(error)]
             _log.error("reload refused, what was in force stays", part=part.name, faults=list(faults))
         except Exception:  # noqa: BLE001
             # The border of the thread: it must be there for the next change.
-            self._metrics.reloads.labels(part.name, "refused").inc()
+            self._outcomes[part.name, "refused"].inc()
             _log.exception("reload failed, what was in force stays", part=part.name, remedy="report this with the log")
         else:
-            self._metrics.reloads.labels(part.name, "done").inc()
+            self._outcomes[part.name, "done"].inc()
             _log.info("read again", part=part.name)
 
 

@@ -1,6 +1,6 @@
 """`spanledger serve`: the parts of one collector, started in the order of the data's way out, stopped in reverse.
 
-Start: store, writer, spool, booking, health, SQL port, receivers last: nothing is taken before it can be kept. Stop:
+Start: spool, store, writer, booking, health, SQL port, receivers last: nothing is taken before it can be kept. Stop:
 receivers first (requests under way are answered), then what was taken is booked and flushed, then the store closes.
 """
 
@@ -31,7 +31,7 @@ from spanledger.forgotten import Forgotten
 from spanledger.forwarding import Forwarding
 from spanledger.handing import StoreJob
 from spanledger.health import TELEMETRY_GRACE_S, telemetry_server
-from spanledger.opening import open_for_booking
+from spanledger.opening import Waiting, open_for_booking
 from spanledger.ownership import own
 from spanledger.pipeline import Pipeline
 from spanledger.prices_in_force import PricesInForce
@@ -115,17 +115,16 @@ class Service:
                 config.data_dir / "price-book.json", config.assembly.horizon.total_seconds(), clock
             )
             self._in_force.use(prices.version)
-            store, self._holding = open_for_booking(
-                config, self.store_address, clock, parts, metrics=metrics, stopping=self._stopping
-            )
+            spool = self._spool = DiskSpool(wiring.spool_dir(config), wiring.spool_settings(config), clock)
+            parts.callback(spool.release)
+            waiting = Waiting(metrics, self._stopping, self._refresh_spool)
+            store, self._holding = open_for_booking(config, self.store_address, clock, parts, waiting)
             self._store = store
             upkeep = Upkeep(store)
             upkeep.start()
             parts.callback(upkeep.close)
             self._proofs = Proofs(store, clock)
             self._forgotten = Forgotten(config.assembly.horizon.total_seconds())
-            spool = self._spool = DiskSpool(wiring.spool_dir(config), wiring.spool_settings(config), clock)
-            parts.callback(spool.release)
             self._meet(store, spool)
             self._writer = self._start_writer(store, spool)
             self._assembler = Assembler(wiring.assembly_settings(config))
@@ -192,7 +191,8 @@ class Service:
         the clock may have been set back meanwhile: else a correction would lose against the row it corrects.
         """
         now_ns = self._clock.now_ns()
-        since_ns = min(spool.kept_since_ns, now_ns)
+        kept_since_ns = spool.kept_since_ns
+        since_ns = now_ns if kept_since_ns is None else min(kept_since_ns, now_ns)
         if is_empty(store):
             since_ns = 0
             if spool.confirmed:
@@ -306,11 +306,15 @@ class Service:
             faults["spool"] = f"{self._spool.waiting_bytes} of {limit} bytes wait to be booked"
         return faults
 
-    def _refresh(self) -> None:
+    def _refresh_spool(self) -> None:
         metrics = self.metrics
         metrics.spool_facts.set(self._spool.waiting_facts)
         metrics.spool_bytes.set(self._spool.waiting_bytes)
         metrics.booking_lag_seconds.set(self._spool.waiting_s)
+
+    def _refresh(self) -> None:
+        metrics = self.metrics
+        self._refresh_spool()
         metrics.assembly_traces.set(self._assembler.traces)
         metrics.assembly_bytes.set(self._assembler.bytes)
         for kind, count in self._assembler.stats.items():

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final, get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from spanledger_core.calls import CostStatus
+from spanledger_core.refusals import REASONS
+
+_KNOWN: Final[dict[str, tuple[str, ...]]] = {
+    "discarded_requests": ("metrics", "logs"),
+    "refused_spans": tuple(REASONS),
+    "booked_calls": get_args(CostStatus),
+    "corrections": ("withdrawn", "swept"),
+    "reported_costs": ("equal", "above", "below"),
+    "insert_failures": ("unavailable", "refused", "unfit", "fault"),
+    "forward_dropped_spans": (
+        *("queue_full", "closed", "refused", "gave_up"),
+        *("rejected", "failed", "not_booked_in_time"),
+    ),
+    "sql_queries": ("ok", "failed", "refused", "gone", "unread"),
+}
+"""Values of the only label of a counter that are there from the start: a rate does not see where a series begins."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -14,7 +33,10 @@ class Metrics:
         self.registry = registry
 
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"spanledger_{name}", text, labels, registry=registry)
+            made = Counter(f"spanledger_{name}", text, labels, registry=registry)
+            for value in _KNOWN.get(name, ()):
+                made.labels(value)
+            return made
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"spanledger_{name}", text, labels, registry=registry)

@@ -136,10 +136,15 @@ def test_systemd_configuration(deploy: Path, loaded: Load) -> None:
 
 
 def test_systemd_runs_commands_that_exist(deploy: Path) -> None:
-    started = [shlex.split(value)[1:] for key, value in unit(deploy) if key in ("ExecStart", "ExecStartPre")]
-    assert len(started) == 2
-    for arguments in started:
-        accepts(arguments)
+    (command,) = [value for key, value in unit(deploy) if key == "ExecStart"]
+    accepts(shlex.split(command)[1:])
+
+
+def test_a_wrong_configuration_is_not_started_again(deploy: Path) -> None:
+    """systemd looks at the status of the main process only: one that ends before it would be started again for ever."""
+    keys = dict(unit(deploy))
+    assert (keys["Restart"], keys["RestartPreventExitStatus"]) == ("always", "2")
+    assert "ExecStartPre" not in keys
 
 
 def test_image_runs_a_command_that_exists(deploy: Path) -> None:

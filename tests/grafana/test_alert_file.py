@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
 from tools.dashboards.alerts import CLICKHOUSE_UID, PROMETHEUS_UID, RULES
 from tools.dashboards.asking import GRAFANA
+
+TEMPLATE_WORDS = {"humanize", "humanizePercentage", "humanizeDuration", "printf"}
+"""Functions that Grafana's templates have (those of Prometheus, and what Go's own have); a word that is none of them
+leaves the whole text as it stands."""
 
 
 def provisioned() -> list[dict[str, Any]]:
@@ -33,3 +38,10 @@ def test_rules_are_told_apart_and_explain_themselves() -> None:
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"].endswith(".")
         assert not any("$" in value for value in rule["labels"].values()), "would be an environment variable"
+
+
+def test_summaries_call_only_what_grafana_has() -> None:
+    for rule in provisioned():
+        for action in re.findall(r"\{\{(.*?)\}\}", rule["annotations"]["summary"]):
+            words = re.findall(r"(?<![\w.$\"%])[a-z]\w*", re.sub(r'"[^"]*"', "", action))
+            assert set(words) <= TEMPLATE_WORDS, rule["title"]

@@ -87,6 +87,10 @@ def test_how_far_booking_lags_behind_is_told_while_the_server_is_away(victim: Vi
     sender.start()
     await_metric(victim, "spanledger_booking_lag_seconds", lambda lag: lag > 1)
     sender.stop()
+    victim.end(signal.SIGKILL)
+    victim.launch()
+    await_waiting(victim)
+    assert victim.metric("spanledger_booking_lag_seconds") > 1
     door.start()
     await_metric(victim, "spanledger_booking_lag_seconds", lambda lag: lag == 0)
 

@@ -50,7 +50,7 @@ class Rule:
 
 
 _BUDGET: Final = "{{ $labels.scope }} {{ $labels.name }}"
-_PERCENT: Final = '{{ printf "%.0f" (mul 100 $values.A.Value) }}%'
+_PERCENT: Final = "{{ humanizePercentage $values.A.Value }}"
 _LOOK: Final = "Look at the board Budgets and pace: who spends it, and how far the period is. "
 
 

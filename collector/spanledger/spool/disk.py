@@ -110,7 +110,7 @@ class DiskSpool:
         self._last = database.last_sequence(opened)
         first, oldest_ms = opened.execute(SQL["oldest_kept"]).fetchone()
         self._read_to: int = self._last if first is None else first - 1
-        self._kept_since_ns: int = self._clock.now_ns() if oldest_ms is None else oldest_ms * 1_000_000
+        self._kept_since_ns: int | None = None if oldest_ms is None else oldest_ms * 1_000_000
         self._kept_bytes: int = opened.execute(SQL["kept_bytes"]).fetchone()[0]
         self._waiting = Waiting(self._settings.max_bytes)
         self._waiting.recover(opened, self._confirmed, self._last)
@@ -310,8 +310,8 @@ class DiskSpool:
     # ---- asking and ending
 
     @property
-    def kept_since_ns(self) -> int:
-        """When the oldest record came that was kept when the spool was opened; else when it was opened."""
+    def kept_since_ns(self) -> int | None:
+        """When the oldest record came that was kept when the spool was opened; None if none was."""
         return self._kept_since_ns
 
     @property

@@ -1,4 +1,4 @@
-"""Made-up traffic: two days of the demo's fleet at once, then every ten minutes what it does in ten minutes.
+"""Made-up traffic: two days of the demo's fleet at once, then every minute what it does in a minute.
 
 python traffic.py http://spanledger:4317
 """
@@ -18,7 +18,7 @@ from spanledger.demo import Fleet
 from spanledger_core.clock import Clock, SystemClock
 
 _SECOND_NS: Final = 10**9
-_EVERY_S: Final = 600
+_EVERY_S: Final = 60
 # no run of the fleet takes longer
 _LONGEST_S: Final = 60
 _BATCH: Final = 512
@@ -34,7 +34,7 @@ def history(now_ns: int) -> Iterator[Sequence[ReadableSpan]]:
 
 
 def recent(now_ns: int, seed: int) -> list[ReadableSpan]:
-    """The spans of the runs of the last ten minutes, those left out that would not be over yet."""
+    """The spans of the runs of the last minute, those left out that would not be over yet."""
     fleet = Fleet(now_ns, seed)
     try:
         hour = list(fleet.hours())[-1]
@@ -55,13 +55,13 @@ def send(exporter: SpanExporter, spans: Sequence[ReadableSpan]) -> bool:
 
 
 def run(exporter: SpanExporter, clock: Clock) -> None:
-    """For ever. A collector that is away later on costs the demo ten minutes of traffic and no more."""
+    """For ever. A collector that is away later on costs the demo a minute of traffic and no more."""
     if not all(send(exporter, hour) for hour in history(clock.now_ns())):
         raise SystemExit("the collector did not take the history; see its log")
     for seed in count(1):
         clock.sleep(_EVERY_S)
         if not send(exporter, recent(clock.now_ns(), seed)):
-            sys.stderr.write("ten minutes of traffic were not taken\n")
+            sys.stderr.write("a minute of traffic was not taken\n")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,10 @@ _PER_MILLION = (
     "Spend over all tokens in and out, cached ones included: falls when more of the input is cached. The seven dearest "
     "models of the range."
 )
-_FAILED = "Calls that ended in an error, of all calls of the model. The seven dearest models of the range."
+_FAILED = (
+    "Calls that ended in an error, of all calls of the model. The seven models with most of them. A call that failed "
+    "before it was answered stands under the name that was asked for, without a date."
+)
 _LATENCY = "95 % of the model's calls took less. From the calls themselves. The seven dearest models of the range."
 
 

@@ -69,7 +69,7 @@ WITH (
     SELECT {shown:model} AS name FROM hourly
     WHERE {hours}
       AND {picked}
-    GROUP BY name ORDER BY sum(cost_usd) DESC NULLS LAST, name LIMIT 7)
+    GROUP BY name ORDER BY sum(errors) DESC, sum(cost_usd) DESC NULLS LAST, name LIMIT 7)
 ) AS top
 SELECT
   {bar} AS time,

@@ -133,9 +133,9 @@ LIMIT 100
 -- How long after its end a call's row was written that stands now: a correction writes a new row.
 SELECT
   {stamp_bar} AS time,
-  countIf(delay BETWEEN 60 AND 600) AS minutes,
-  countIf(delay BETWEEN 600 AND 3600) AS up_to_an_hour,
-  countIf(delay > 3600) AS hours
+  countIf(delay >= 60 AND delay < 600) AS minutes,
+  countIf(delay >= 600 AND delay < 3600) AS up_to_an_hour,
+  countIf(delay >= 3600) AS hours
 FROM (
   SELECT
     timestamp,
