@@ -182,7 +182,9 @@ class Ledger:
             notes[key.trace_id, key.span_id] = _new(BookedNote, (cost, status, key.agent_id))
             if details is not None and details.reported_cost is not None:
                 self._compare(priced, details.reported_cost)
-            if status == "unpriced_model" or (status != "priced" and priced.missing):
+            # a sum without a model waits for the calls it is made of: nobody could give it a price
+            is_named = call.provider or call.request_model or call.response_model
+            if is_named and (status == "unpriced_model" or (status != "priced" and priced.missing)):
                 wanting[call.provider, call.response_model or call.request_model, status] = (call, priced)
         for call, priced in wanting.values():
             self._warn_of_price(call, priced)

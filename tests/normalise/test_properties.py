@@ -242,12 +242,13 @@ def test_totals_hold_the_parts_told_beside_them(
 
 
 @settings(max_examples=150, deadline=None)
-@example(numbers=(0, 1, 0, 0, -1, 0, 0, 0, 0))
-@example(numbers=(0, 1, 0, -1, 0, 0, 0, 0, 0))
-@given(numbers=st.tuples(*[st.integers(-2, 60) | st.integers(0, 10**13)] * 9))
+@example(numbers=(0, 1, 0, 0, -1, 0, 0, 0, 0, 0))
+@example(numbers=(0, 1, 0, -1, 0, 0, 0, 0, 0, 0))
+@example(numbers=(100, 50, 0, 0, 0, 0, 20, 0, 0, 170))  # the total says that thoughts are beside the output
+@given(numbers=st.tuples(*[st.integers(-2, 60) | st.integers(0, 10**13)] * 10))
 def test_the_short_way_counts_as_the_long_one(numbers: tuple[int, ...]) -> None:
-    entered, left, read, write, short, long, reasoning, audio_input, audio_output = numbers
+    entered, left, read, write, short, long, reasoning, audio_input, audio_output, total = numbers
     fast = usual(numbers, "inclusive")
     if fast is not None:
-        figures = Figures(entered, left, None, None, read, write, short, long, reasoning, audio_input, audio_output)
+        figures = Figures(entered, left, total, None, read, write, short, long, reasoning, audio_input, audio_output)
         assert count(figures, Counting("inclusive")).usage == fast

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spanledger_processor.normalise.schema import Providers
+from spanledger_processor.normalise.schema import Providers, squeezed
 
 
 def provider_of(table: Providers, said: str, host: str, models: tuple[str, ...], default: str) -> str:
@@ -32,13 +32,26 @@ def _by_name(table: Providers, said: str) -> str:
     front, _, interface = said.rpartition(".")
     if said not in table.names and interface in table.interfaces:
         said = front
-    return table.names.get(said, "" if said in table.unknown else said)
+    if said in table.names or said in table.unknown:
+        return table.names.get(said, "")
+    return table.squeezed.get(squeezed(said), said)
+
+
+def region_of(table: Providers, address: str) -> str:
+    """The region that the host of a request names; empty where it names none."""
+    host = _host(address)
+    found = (match.group(1) for pattern in table.regions if (match := pattern.search(host)))
+    return next(found, "")
 
 
 def _by_host(table: Providers, address: str) -> str:
-    host = address.partition("://")[2] or address
-    host = host.partition("/")[0].partition(":")[0].lower()
+    host = _host(address)
     return next((rule.provider for rule in table.hosts if rule.match.search(host)), "") if host else ""
+
+
+def _host(address: str) -> str:
+    host = address.partition("://")[2] or address
+    return host.partition("/")[0].partition(":")[0].lower()
 
 
 def _by_model(table: Providers, models: tuple[str, ...], route_only: bool) -> str:

@@ -30,6 +30,7 @@ _new: Final = tuple.__new__
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _ERROR: Final = 2
+Context = tuple[tuple[str, str], ...]
 Place = tuple[bytes, bytes, bytes, int, int]
 """Trace, span and parent id, start and end."""
 _CODES: Final = {b"": 0, b"\x18\x00": 0, b"\x18\x01": 1, b"\x18\x02": 2}
@@ -178,9 +179,17 @@ class ScopeReader:
         about = template.about
         nameless = about.agent_name is None and about.agent_placeholder is None
         is_bare = about.span_class == SpanClass.OTHER and nameless and not about.helper
-        reading = template.within(self._bare if is_bare else shared.about(about._replace(resource=self._resource)))
+        here = about._replace(resource=self._resource, price_context=self._stated(about.price_context))
+        reading = template.within(self._bare if is_bare else shared.about(here))
         shared.remember(key, reading)
         return reading
+
+    def _stated(self, context: Context) -> Context:
+        """Without values that change no price, unless the process says otherwise: then the span is right."""
+        if not context:
+            return context
+        defaults, process = self._tables.outcomes.price_defaults, dict(self._resource.price_context)
+        return tuple(pair for pair in context if pair[0] in process or pair[1] not in defaults.get(pair[0], ()))
 
     def _usage(self, reading: Reading, values: Values, ledger: Ledger) -> Usage | None:
         if reading.usual is not None:

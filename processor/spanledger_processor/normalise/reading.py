@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from spanledger_core.facts import NOBODY, About, Resource, SpanClass
 from spanledger_processor.normalise.combination import Combination, View
 from spanledger_processor.normalise.outcome import outcome_of
-from spanledger_processor.normalise.providers import model_key, provider_of, restored, strip_prefix
+from spanledger_processor.normalise.providers import model_key, provider_of, region_of, restored, strip_prefix
 from spanledger_processor.normalise.rules import Atom, Rule, Rules
-from spanledger_processor.normalise.schema import Document, Tables
+from spanledger_processor.normalise.schema import Cache, Document, Tables, Thoughts
 from spanledger_processor.normalise.tables import USAGE_FIELDS
 from spanledger_processor.normalise.text import clean
 from spanledger_processor.normalise.usage import Counting
@@ -32,9 +33,11 @@ _USUAL_ORDER: Final = (
     "reasoning",
     "audio_input",
     "audio_output",
+    "total",
 )
-_USUAL_FIGURES: Final = frozenset({*_USUAL_ORDER, "total"})
+_USUAL_FIGURES: Final = frozenset(_USUAL_ORDER)
 NOWHERE: Final = Resource("", "", "", NOBODY)
+_Convention = TypeVar("_Convention", Cache, Thoughts)
 Picker = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
@@ -151,7 +154,7 @@ class Interpreter:
             agent_version=fields.get("agent_version", ""),
         )
         reading = Reading(about)
-        reading.counting = self._counting(provider, streaming, found.present)
+        reading.counting = self._counting(about, fields.get("provider", ""), found.present)
         reading.workflow = marks.get(WORKFLOW)
         if reading.is_report:
             self._measures(reading, found)
@@ -217,7 +220,8 @@ class Interpreter:
         said = (view.marks.get(key) for key in ("agent_id", *self._rules.agent_names))
         name = next((name for name in said if name and name[0] not in "{[<"), None)
         if name is None and span_class == SpanClass.AGENT and not _any(names.unnamed_spans, view.name):
-            name = next((view.marks[key] for key in names.agent_spans if key in view.marks), None)
+            marked = (view.marks[key] for key in names.agent_spans if key in view.marks)
+            name = next((mark for mark in marked if not _any(names.no_names, mark)), None)
             if name is None:
                 found = next((match.group(1) for p in names.span_names if (match := p.match(view.name))), None)
                 name = clean(found) if found and found != request_model else None
@@ -260,14 +264,15 @@ class Interpreter:
         return self._scope_name
 
     def _price_context(self, fields: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        defaults = self._tables.outcomes.price_defaults
-        said = ((field[6:], value.lower()) for field, value in fields.items() if field.startswith("price."))
-        return tuple(sorted((name, value) for name, value in said if value not in defaults.get(name, ())))
+        said = {field[6:]: value.lower() for field, value in fields.items() if field.startswith("price.")}
+        region = said.get("region") or region_of(self._tables.providers, fields.get("host", ""))
+        return tuple(sorted({**said, "region": region}.items() if region else said.items()))
 
-    def _counting(self, provider: str, streaming: bool | None, present: frozenset[str]) -> Counting:
-        dialect = self._dialect
-        cache = dialect.cache.get(provider, dialect.cache["*"])
-        thoughts = dialect.thoughts.get(provider, dialect.thoughts["*"])
+    def _counting(self, about: About, said: str, present: frozenset[str]) -> Counting:
+        """`said` is the span's own word for the provider."""
+        dialect, provider, streaming = self._dialect, about.provider, about.is_streaming
+        cache = _declared(dialect.cache, said, provider, about.model_key)
+        thoughts = _declared(dialect.thoughts, said, provider, about.model_key)
         suspect = dialect.suspect
         invented = suspect is not None and bool(
             suspect.always
@@ -280,6 +285,15 @@ class Interpreter:
             )
         )
         return Counting(cache, thoughts, "suspect" if invented else "ok")
+
+
+def _declared(table: Mapping[str, _Convention], said: str, provider: str, model: str) -> _Convention:
+    """By provider and model (`gcp.vertex_ai/claude*`), by the word of the span or the provider, or for all others."""
+    for key, declared in table.items():
+        of, slash, models = key.partition("/")
+        if slash and of == provider and fnmatchcase(model, models):
+            return declared
+    return table.get(said.lower()) or table.get(provider) or table["*"]
 
 
 def _first_reason(said: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import translate
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -26,6 +27,11 @@ def _paths(values: list[str]) -> tuple[tuple[str, ...], ...]:
 
 def _class(name: object) -> object:
     return SpanClass[name] if isinstance(name, str) else name
+
+
+def squeezed(name: str) -> str:
+    """A name without what stands between its words: libraries differ in that most."""
+    return re.sub(r"[._\- ]", "", name)
 
 
 Names = tuple[str, ...]
@@ -219,6 +225,7 @@ class Agents(Table):
 
     names: Names
     agent_spans: Names
+    no_names: tuple[Pattern, ...]
     conditional: tuple[Conditional, ...]
     span_names: tuple[Pattern, ...]
     unnamed_spans: tuple[Pattern, ...]
@@ -264,11 +271,17 @@ class Providers(Table):
     interfaces: frozenset[str]
     unknown: frozenset[str]
     hosts: tuple[HostRule, ...]
+    regions: tuple[Pattern, ...]
     clients: frozenset[str]
     restore: Mapping[str, tuple[Restored, ...]]
     models: tuple[ModelRule, ...]
     model_key: ModelKey
     model_prefixes: frozenset[str]
+
+    @cached_property
+    def squeezed(self) -> Mapping[str, str]:
+        """`names` by the letters and digits of their spelling alone."""
+        return {squeezed(name): provider for name, provider in self.names.items()}
 
 
 class ExceptionEvent(Table):

@@ -99,9 +99,9 @@ def count(figures: Figures, counting: Counting) -> Counted:
 def usual(picked: tuple[int, ...], cache: Cache) -> Usage | None:
     """`count` for the usual span: totals given and inclusive, parts that fit into them. None: it is not one.
 
-    `picked` holds input, output, the five parts `count` knows besides writes without a split, and those, 0 if not said.
+    `picked` holds input, output, the parts `count` knows, and the total, 0 if not said.
     """
-    entered, left, read, write, short, long, reasoning, audio_input, audio_output = picked
+    entered, left, read, write, short, long, reasoning, audio_input, audio_output, total = picked
     if 0 <= short < write - long:
         short = write - long
     if (
@@ -115,6 +115,8 @@ def usual(picked: tuple[int, ...], cache: Cache) -> Usage | None:
         and audio_output >= 0
         and reasoning + audio_output <= left <= MAX_COUNT
         and (entered or left)
+        and not (reasoning and total == entered + left + reasoning)
+        and 0 <= total <= MAX_COUNT
     ):
         return _new(Usage, (entered, left, read, short, long, reasoning, audio_input, audio_output, (), cache, "ok"))
     return None
