@@ -225,7 +225,7 @@ class Ledger:
     def _count(self, booked: Collection[BookedNote], withdrawn: int) -> None:
         for cost_status, calls in Counter(map(_COST_STATUS, booked)).items():
             self._metrics.booked_calls.labels(cost_status).inc(calls)
-        unpriced = [*map(_COST, booked)].count(None)
+        unpriced = sum(note.cost is None and note.cost_status != "not_billed" for note in booked)
         if unpriced:
             self._metrics.unpriced_calls.inc(unpriced)
         if withdrawn:
@@ -244,14 +244,25 @@ class Ledger:
     def _warn_of_price(self, call: Call, priced: Priced) -> None:
         """Once per model and hour: the log must not pay for a busy model that nobody has a price for."""
         model = call.response_model or call.request_model
-        if self._once.admit(f"{call.provider}/{model}/{priced.cost_status}") is not None:
-            _log.warning(
-                "no price for a model" if priced.cost_status == "unpriced_model" else "price incomplete",
-                provider=call.provider,
-                model=model,
-                missing=list(priced.missing),
-                remedy="add a line to a file under prices.files, then reprice; see docs/prices.md",
-            )
+        context = dict(call.price_context) | ({"service_tier": call.service_tier} if call.service_tier else {})
+        if _lacks_only_figures(call, priced):
+            event, remedy = "usage incomplete", "see spanledger doctor: the spans do not say all their tokens"
+        else:
+            event = "no price for a model" if priced.cost_status == "unpriced_model" else "price incomplete"
+            remedy = "add a line to a file under prices.files, then reprice; see docs/prices.md"
+        kind = f"{event}/{call.provider}/{model}/{priced.cost_status}/{sorted(context.items())}"
+        if self._once.admit(kind) is not None:
+            missing = list(priced.missing)
+            _log.warning(event, provider=call.provider, model=model, context=context, missing=missing, remedy=remedy)
+
+
+def _lacks_only_figures(call: Call, priced: Priced) -> bool:
+    """The book has the price; the span has not the amount."""
+    usage = call.usage
+    if usage is None:
+        return False
+    unsaid = {name for name, total in (("input", usage.input), ("output", usage.output)) if total is None}
+    return priced.cost_status == "partial" and bool(priced.missing) and unsaid.issuperset(priced.missing)
 
 
 class Booker:

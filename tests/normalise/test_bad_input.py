@@ -13,6 +13,7 @@ from spanledger_core.refusals import REASONS
 from spanledger_processor.normalise.text import clean
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+NOW_NS = 1_790_000_000_000_000_000
 YEAR_NS = 365 * 86_400_000_000_000
 
 
@@ -27,6 +28,9 @@ YEAR_NS = 365 * 86_400_000_000_000
         ("bad_parent_id", {"parent_span_id": b"1234"}),
         ("too_old", {"start_time_unix_nano": 0, "end_time_unix_nano": 0}),
         ("too_old", {"start_time_unix_nano": 1, "end_time_unix_nano": 2_000_000_000}),
+        ("too_old", {"start_time_unix_nano": 1, "end_time_unix_nano": NOW_NS}),
+        ("in_future", {"start_time_unix_nano": NOW_NS, "end_time_unix_nano": 4_102_444_800_000_000_000}),
+        ("in_future", {"start_time_unix_nano": NOW_NS, "end_time_unix_nano": 2**64 - 1}),
         (
             "in_future",
             {"start_time_unix_nano": 4_102_444_800_000_000_000, "end_time_unix_nano": 4_102_444_800_000_000_000},
@@ -50,9 +54,16 @@ def test_times_at_the_edges_of_the_window_are_taken(reader: Any, span: Callable[
     edge = now_ns + 3600 * 1_000_000_000
     old = now_ns - 400 * 86_400_000_000_000
     assert not reader.batch(span(start_time_unix_nano=edge, end_time_unix_nano=edge)).refusals
-    assert not reader.batch(span(start_time_unix_nano=old - 5, end_time_unix_nano=old)).refusals
+    assert not reader.batch(span(start_time_unix_nano=old, end_time_unix_nano=edge)).refusals
     assert reader.batch(span(start_time_unix_nano=edge + 1, end_time_unix_nano=edge + 1)).refused == 1
-    assert reader.batch(span(start_time_unix_nano=old - 5, end_time_unix_nano=old - 1)).refused == 1
+    assert reader.batch(span(start_time_unix_nano=edge, end_time_unix_nano=edge + 1)).refused == 1
+    assert reader.batch(span(start_time_unix_nano=old - 1, end_time_unix_nano=old)).refused == 1
+
+
+def test_a_start_that_nobody_said_is_the_end(reader: Any, span: Callable[..., Any], now_ns: int) -> None:
+    """A row without it would be of 1970, and expire at once."""
+    fact = reader.batch(span("chat", CHAT, start_time_unix_nano=0, end_time_unix_nano=now_ns)).facts[0]
+    assert (fact.start_ns, fact.end_ns) == (now_ns, now_ns)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +124,9 @@ def test_absurd_figures_are_bad_usage_and_never_negative(
     assert {note.kind for note in batch.notes} == {"bad_usage"}
 
 
-@pytest.mark.parametrize("value", ["many", "", True, None, b"12", ["a"], {"a": 1}, "0x10", "١٢"])
+@pytest.mark.parametrize(
+    "value", ["many", "", True, None, b"12", ["a"], [1000, 2000], [*range(60)], {"a": 1}, "0x10", "١٢"]
+)
 def test_a_figure_of_the_wrong_type_says_nothing(value: Any, reader: Any) -> None:
     fact = reader.fact("chat", {**CHAT, "gen_ai.usage.input_tokens": value, "gen_ai.usage.output_tokens": 7})
     assert fact.usage == Usage(output=7, convention=fact.usage.convention)

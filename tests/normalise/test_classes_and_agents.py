@@ -158,3 +158,11 @@ def test_ag2_tells_a_call_twice_and_a_subtask_once_more(kind: str, reader: Any) 
     attributes = {"ag2.usage.kind": kind, "gen_ai.provider.name": "openai", **usage}
     fact = reader.fact(f"record_usage {kind}", attributes, scope="opentelemetry.instrumentation.ag2")
     assert fact.about.helper
+
+
+@pytest.mark.parametrize("made", ["a1b2c3d4e5f60710", "0f8fad5b-d9cb-469f-a165-70867728950e"])
+def test_what_is_made_anew_for_every_run_names_nobody(made: str, reader: Any) -> None:
+    scope, kind = "openinference.instrumentation.agno", {"openinference.span.kind": "AGENT"}
+    assert reader.fact("Agent.run", {**kind, "graph.node.id": made}, scope=scope).about.agent_name is None
+    named = reader.fact("Agent.run", {**kind, "graph.node.id": made, "graph.node.name": "planner"}, scope=scope)
+    assert named.about.agent_name == "planner"

@@ -1244,6 +1244,68 @@ CASES = [
         {"input": 1, "output": 1},
         {"provider": "azure.ai.openai", "service_tier": ""},
     ),
+    Case(
+        "thoughts beside the output, as only the total tells",
+        "opentelemetry.instrumentation.openai.v1",
+        "openai.chat",
+        {
+            **OPENAI,
+            "gen_ai.request.model": "grok-4",
+            "gen_ai.usage.input_tokens": 100,
+            "gen_ai.usage.output_tokens": 50,
+            "gen_ai.usage.reasoning_tokens": 20,
+            "llm.usage.total_tokens": 170,
+        },
+        {"input": 100, "output": 70, "reasoning": 20},
+    ),
+    *(
+        Case(
+            f"{scope}: Claude on {provider} counts as its maker does",
+            scope,
+            "chat claude-sonnet-4-5",
+            {
+                **SEMCONV,
+                "gen_ai.provider.name": provider,
+                "gen_ai.usage.input_tokens": 2000,
+                "gen_ai.usage.output_tokens": 10,
+                "gen_ai.usage.cache_read.input_tokens": 500,
+            },
+            {"input": 2500, "output": 10, "cache_read": 500, "convention": "exclusive"},
+        )
+        for scope in ("agent_framework", "opentelemetry.instrumentation.ag2")
+        for provider in ("google.vertex.ai", "azure.ai.foundry", "anthropic")
+    ),
+    Case(
+        "agno through LiteLLM: whose input holds the cache",
+        "openinference.instrumentation.agno",
+        "LiteLLM.invoke",
+        {
+            **OI,
+            "llm.provider": "LiteLLM",
+            "llm.model_name": "anthropic/claude-sonnet-4-5",
+            "llm.token_count.prompt": 2000,
+            "llm.token_count.completion": 10,
+            "llm.token_count.prompt_details.cache_read": 500,
+        },
+        {"input": 2000, "output": 10, "cache_read": 500},
+        {"provider": "anthropic"},
+    ),
+    Case(
+        "a host that names its region",
+        "opentelemetry.instrumentation.genai.anthropic",
+        "chat claude-sonnet-4-5",
+        {**SEMCONV, "server.address": "us-east5-aiplatform.googleapis.com", "gen_ai.usage.input_tokens": 1},
+        {"input": 1},
+        {"provider": "gcp.vertex_ai", "price_context": (("region", "us-east5"),)},
+    ),
+    Case(
+        "a finish reason that is a sentence",
+        "opentelemetry.instrumentation.genai.anthropic",
+        "chat claude-sonnet-4-5",
+        {**SEMCONV, "gen_ai.response.finish_reasons": ["stop because he said so"], "gen_ai.usage.input_tokens": 1},
+        {"input": 1},
+        {"finish_reason": ""},
+    ),
 ]
 
 

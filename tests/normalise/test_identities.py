@@ -94,6 +94,19 @@ def test_hashed_identifiers_are_keyed_digests(reader_with: Callable[..., Any]) -
     assert other.who.user_id != fact.who.user_id
 
 
+def test_what_is_hashed_is_not_kept_beside_it(reader_with: Callable[..., Any]) -> None:
+    reader = reader_with(
+        hash_identifiers=frozenset({"user_id", "customer_id"}),
+        hash_key=b"a secret",
+        attributes={"customer_id": ("app.customer",)},
+        keep_attributes=("app.*", "user.*", "langfuse.*"),
+    )
+    said = {"user.id": "jane", "app.customer": "acme", "langfuse.trace.metadata.user_id": "jane", "app.note": "kept"}
+    fact = reader.fact("chat", {**CHAT, **said})
+    assert fact.details is not None
+    assert fact.details.attributes == (("app.note", "kept"),)
+
+
 def test_resource_says_service_environment_and_prices(reader: Any) -> None:
     resource = {
         "service.name": "shop",

@@ -190,3 +190,36 @@ def test_notes_say_what_a_scope_loses(reader: Any, span: Callable[..., Any]) -> 
 )
 def test_only_the_first_finish_reason_is_kept(said: Any, reason: str, reader: Any) -> None:
     assert reader.fact("chat", {**CHAT, "gen_ai.response.finish_reasons": said}).about.finish_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("on_span", "on_process", "context"),
+    [
+        ({"batch": "false"}, {"batch": "true"}, {"batch": "false"}),
+        ({"speed": "standard"}, {"speed": "fast"}, {"speed": "standard"}),
+        (
+            {"deployment_type": "GlobalStandard"},
+            {"deployment_type": "DataZoneStandard"},
+            {"deployment_type": "globalstandard"},
+        ),
+        ({"deployment_type": "Standard"}, {}, {"deployment_type": "standard"}),
+        ({"batch": "false", "speed": "standard", "deployment_type": "GlobalStandard"}, {}, {}),
+    ],
+)
+def test_a_span_is_right_about_prices_also_where_it_says_the_default(
+    on_span: dict[str, str], on_process: dict[str, str], context: dict[str, str], reader: Any
+) -> None:
+    """What changes no price is kept only where the process says that something does."""
+
+    def stated(values: dict[str, str]) -> dict[str, Any]:
+        return {f"spanledger.price.{name}": value for name, value in values.items()}
+
+    fact = reader.fact("chat", {**CHAT, **stated(on_span)}, resource={"service.name": "shop", **stated(on_process)})
+    assert dict(fact.about.price_context) == context
+
+
+def test_a_tier_of_our_own_is_the_last_resort(reader: Any) -> None:
+    ours = {"spanledger.price.service_tier": "flex"}
+    assert reader.fact("chat", {**CHAT, **ours}).about.service_tier == "flex"
+    said = {"openai.request.service_tier": "priority"}
+    assert reader.fact("chat", {**CHAT, **ours, **said}).about.service_tier == "priority"

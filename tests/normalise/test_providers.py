@@ -20,6 +20,13 @@ from spanledger_processor.normalise.tables import tables
         ("xai.responses", "x_ai"),
         ("deepinfra.chat", "deepinfra"),
         ("bedrock.anthropic.messages", "aws.bedrock"),
+        # spellings that differ in what stands between the words
+        ("AWS Bedrock", "aws.bedrock"),
+        ("AwsBedrock", "aws.bedrock"),
+        ("azure-ai-inference", "azure.ai.inference"),
+        ("azure.ai.foundry", "azure.ai.inference"),
+        ("googleai", "gcp.gemini"),
+        ("google-cloud", "gcp.vertex_ai"),
         # no interface: the name itself
         ("aws.sagemaker", "aws.sagemaker"),
         ("ibm.watsonx.ai", "ibm.watsonx.ai"),

@@ -313,14 +313,16 @@ def _place(span: Any, window: Window) -> Place:
     """Ids and times. Raises `Refused`."""
     trace_id, span_id, parent_id = span.trace_id, span.span_id, span.parent_span_id
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
+    if not start:
+        start = end  # nobody said
     if end < start:  # noqa: PLR1730 (three times as fast as max())
         end = start
     if (
         len(trace_id) != 16
         or len(span_id) != 8
         or (parent_id and len(parent_id) != 8)
-        or end < window.earliest
-        or start > window.latest
+        or start < window.earliest
+        or end > window.latest
         or span_id == _NO_SPAN
         or trace_id == _NO_TRACE
     ):
@@ -337,9 +339,10 @@ def _refusal(span: Any, window: Window) -> Refused:
         return Refused("bad_span_id", f"{where}: {len(span.span_id)} bytes")
     if span.parent_span_id and len(span.parent_span_id) != 8:
         return Refused("bad_parent_id", f"{where}: {len(span.parent_span_id)} bytes")
-    if span.start_time_unix_nano > window.latest:
-        return Refused("in_future", f"{where}: started at {span.start_time_unix_nano} ns since 1970")
-    return Refused("too_old", f"{where}: ended at {span.end_time_unix_nano} ns since 1970")
+    start, end = span.start_time_unix_nano, span.end_time_unix_nano
+    if max(start, end) > window.latest:
+        return Refused("in_future", f"{where}: from {start} to {end} ns since 1970")
+    return Refused("too_old", f"{where}: started at {start or end} ns since 1970")
 
 
 def _id(response_id: Any) -> str | None:

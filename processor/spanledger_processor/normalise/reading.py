@@ -21,6 +21,7 @@ from spanledger_processor.normalise.usage import Counting
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
 WORKFLOW: Final = "traceloop.workflow.name"
+_REASON: Final = re.compile(r"[\w.:/-]{0,64}")
 _FIRST_TOKEN: Final = ("first_token_s", "first_token_ms", "first_token_iso")
 _CACHE_FIGURES: Final = frozenset({"cache_read", "cache_write", "cache_write_5m", "cache_write_1h"})
 _USUAL_ORDER: Final = (
@@ -297,8 +298,9 @@ def _declared(table: Mapping[str, _Convention], said: str, provider: str, model:
 
 
 def _first_reason(said: str) -> str:
-    """The first of several: some write the list as JSON."""
-    return said.strip("[]").partition(",")[0].strip("\"' ") if said.startswith("[") else said
+    """The first of several: some write the list as JSON. A sentence is none: it may be what a model said."""
+    first = said.strip("[]").partition(",")[0].strip("\"' ") if said.startswith("[") else said
+    return first if _REASON.fullmatch(first) else ""
 
 
 def _tier(fields: Mapping[str, str]) -> str:

@@ -89,9 +89,15 @@ class Rules:
         return self._keep is not None
 
     def kept_name(self, key: str) -> str:
-        """Under which name an attribute goes into a row: empty unless the operator asked for it; never content."""
+        """Under which name an attribute goes into a row: empty unless the operator asked for it; never content,
+        nor in plain what is to be hashed.
+        """
         asked = self._keep is not None and self._keep.match(key) is not None
-        return clean(key) if asked and not self._tables.content.match(key) else ""
+        if not asked or self._tables.content.match(key):
+            return ""
+        rule = self.exact.get(key.encode()) or self.resolve(key)
+        is_hashed = rule.kind == IDENTITY and rule.field in self._settings.hash_identifiers
+        return "" if is_hashed else clean(key)
 
     def resolve(self, key: str) -> Rule:
         """The rule for a name that has none of its own: a family's, a pattern's, or one that ignores it."""

@@ -22,6 +22,7 @@ VALUE_TAG: Final = 0x12
 STRING_TAG: Final = 0x0A
 INT_TAG: Final = 0x18
 DOUBLE_TAG: Final = 0x21
+ARRAY_TAG: Final = 0x2A
 _SIGN: Final = 1 << 63
 _WRAP: Final = 1 << 64
 _DOUBLE: Final = struct.Struct("<d")
@@ -118,7 +119,14 @@ def figure_of(piece: bytes, end: int) -> int | None:
             high = piece[end + 4]
             if high < 128:
                 return low & 127 | high << 7
+    if ARRAY_TAG in piece[end + 2 : end + 4] and _is_list(piece):
+        return None
     return count_of(value_of(piece, end))
+
+
+def _is_list(piece: bytes) -> bool:
+    """Several counts are none, and nobody knows which is meant."""
+    return len(otlp.AnyValue.FromString(Pair.FromString(piece).value).array_value.values) > 1
 
 
 def count_of(value: object) -> int | None:
