@@ -1,7 +1,7 @@
 """`make demo`: a collector in a temporary directory, two days of a made-up fleet, and what the reports say about it.
 
 The spans are made with the OpenTelemetry SDK and sent by its own gRPC exporter, with timestamps of the past, so that
-hours and the change against the day before show something. One agent ran away last night.
+hours and the change against the day before show something. One agent ran away some hours ago.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ class Demo:
             )
         self._console.rule("look further")
         self._console.print(
-            "The researcher ran away last night, and acme-7b-preview has no known price: its cost is NULL, not zero.\n"
+            "The researcher ran away some hours ago, and acme-7b-preview has no known price: its cost is NULL, not 0.\n"
             "Start your own with [bold]make run[/bold], export to it with\n"
             "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317\n"
             "and ask with\n"
