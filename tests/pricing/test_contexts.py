@@ -29,6 +29,7 @@ K = {"input": 100_000}
         ("batch", (), {"batch": "true"}),
         ("flex", (("batch", "true"),), {"batch": "true"}),
         ("", (("region", "US-East5"), ("speed", "standard")), {"region": "us-east5"}),
+        ("", (("deployment_type", "GlobalBatch"),), {"deployment_type": "globalbatch", "batch": "true"}),
     ],
 )
 def test_the_context_of_a_call(service_tier: str, price_context: tuple[tuple[str, str], ...], expected: object) -> None:
@@ -66,6 +67,10 @@ CONTEXT_PRICES = [
     ("gcp.vertex_ai", "gemini-2.5-flash", "2026-11-01", {"region": "us-east5"}, "0.03"),
     ("gcp.gemini", "gemini-2.5-flash", "2026-11-01", {"service_tier": "priority"}, "0.054"),
     ("azure.ai.openai", "gpt-4o", "2026-11-01", {"deployment_type": "DataZoneStandard"}, "0.275"),
+    ("azure.ai.openai", "gpt-4o", "2026-11-01", {"deployment_type": "GlobalBatch"}, "0.125"),
+    ("azure.ai.openai", "gpt-4o", "2026-11-01", {"deployment_type": "DataZoneBatch"}, "0.1375"),
+    ("azure.ai.openai", "gpt-5.4", "2026-11-01", {"deployment_type": "Data Zone Batch"}, "0.1375"),
+    ("azure.ai.openai", "gpt-4o", "2026-11-01", {"deployment_type": "DataZoneBatch", "region": "japaneast"}, "0.15"),
     ("azure.ai.openai", "gpt-4o", "2026-11-01", {"deployment_type": "DataZoneStandard", "region": "japaneast"}, "0.3"),
     ("azure.ai.openai", "gpt-4o", "2026-11-01", {"deployment_type": "Standard", "region": "swedencentral"}, "0.3025"),
     ("azure.ai.inference", "DeepSeek-R1", "2026-11-01", {"deployment_type": "DataZoneStandard"}, "0.1485"),
@@ -81,6 +86,19 @@ CONTEXT_PRICES = [
 def test_context_prices(book: PriceBook, case: tuple[str, str, str, dict[str, str], str]) -> None:
     provider, model, day, context, expected = case
     assert usd(book, provider, model, f"{day}T00:00:00Z", K, **context) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [({}, "0.01155"), ({"region": "global"}, "0.0105"), ({"region": ""}, "0.01155")],
+    ids=["by the path", "stated otherwise", "stated as nothing"],
+)
+def test_the_region_in_the_path_of_a_model_counts_where_nobody_states_one(
+    book: PriceBook, context: dict[str, str], expected: str
+) -> None:
+    path = "projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5@20250929"
+    usage = {"input": 1000, "output": 500}
+    assert usd(book, "gcp.vertex_ai", path, "2026-11-01T00:00:00Z", usage, **context) == Decimal(expected)
 
 
 def test_the_preview_search_tool_and_request_fees(book: PriceBook) -> None:

@@ -20,7 +20,7 @@ from spanledger_processor.pricing.files import Rules, read_files
 from spanledger_processor.pricing.history import History, Same, load_history
 from spanledger_processor.pricing.lines import PriceLine, glob, instant_ns
 from spanledger_processor.pricing.match import LineIndex, Matcher, Subject, base_offers
-from spanledger_processor.pricing.names import Providers
+from spanledger_processor.pricing.names import Providers, location
 from spanledger_processor.pricing.plan import Plan, Tier
 from spanledger_processor.pricing.rates import PLAIN
 from spanledger_processor.pricing.usage import Contradiction, Quantities, disjoint
@@ -256,6 +256,8 @@ class PriceBook:
         provider, request_model, response_model, service_tier, price_context = key
         subject = self._matcher.subject(provider, request_model, response_model)
         context = call_context(service_tier, price_context)
+        if region := location(response_model) or location(request_model):
+            context.setdefault("region", region)
         reasoned = {**context, "thinking": "true"}
         differs = any(self._thinking.offers(subject, reasoned))
         return self._offers_plan(subject, context, self._offers_plan(subject, reasoned, None) if differs else None)

@@ -15,12 +15,14 @@ _STANDARD_SPEEDS: Final = frozenset({"", "standard", "default", "normal"})
 def call_context(service_tier: str, price_context: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The context of a call: lower-case values, standard tiers and speeds left out.
 
-    The tier of the response (`service_tier`) wins over one in `price_context`. A batch call has no tier beside.
+    The tier of the response (`service_tier`) wins over one in `price_context`. A batch call has no tier beside. Azure
+    says batch in the type of the deployment (`DataZoneBatch`), which also says the data zone.
     """
     context = {key: value.strip() for key, value in price_context}
     tier = (service_tier or context.pop("service_tier", "")).strip().lower()
     context.pop("service_tier", None)
-    batch = context.pop("batch", "").lower() not in _NO or tier == "batch"
+    deployment = context.get("deployment_type", "").lower()
+    batch = context.pop("batch", "").lower() not in _NO or tier == "batch" or "batch" in deployment
     if context.get("speed", "").lower() in _STANDARD_SPEEDS:
         context.pop("speed", None)
     if batch:

@@ -12,7 +12,9 @@ from re import IGNORECASE
 from re import compile as compile_regex
 from typing import Any, Final, NamedTuple
 
-_PATHS: Final = compile_regex(r"^(?:projects/[^/]+/)?(?:locations/[^/]+/)?publishers/[^/]+/models/|^models/")
+_PATHS: Final = compile_regex(
+    r"^(?:projects/[^/]+/)?(?:locations/(?P<location>[^/]+)/)?publishers/(?P<maker>[^/]+)/models/|^models/"
+)
 _ARN: Final = compile_regex(r"^arn:[^:]*:bedrock:[^:]*:[^:]*:(?:inference-profile|foundation-model)/(.+)$", IGNORECASE)
 _AT_VERSION: Final = compile_regex(r"@(\d{8}|\d{3})$")
 _AT_MOVING: Final = compile_regex(r"@(?:default|latest)$")
@@ -94,6 +96,12 @@ def bare(model: str) -> str:
     return _AT_VERSION.sub(r"-\1", _AT_MOVING.sub("", name))
 
 
+def location(model: str) -> str:
+    """The region in Vertex AI's path to a model; empty where it names none. Lower case."""
+    path = _PATHS.match(model.strip().lower())
+    return (path["location"] or "") if path else ""
+
+
 @lru_cache(maxsize=4096)
 def stem(name: str) -> str:
     """The name without the date of its snapshot; the name itself where it carries none."""
@@ -114,6 +122,10 @@ def spellings(model: str, provider: Provider, providers: Providers) -> Iterator[
     plain = bare(name)
     if plain != name:
         yield plain
+    path = _PATHS.match(name)
+    if path and path["maker"]:
+        # Vertex AI's own list calls the models of its partners by maker and name
+        yield f"{path['maker']}/{plain}"
     maker, rest = providers.prefix(plain)
     if maker and (maker == provider.name or maker in provider.books or _same_house(maker, provider)):
         rest = bare(rest.removeprefix("converse/"))
