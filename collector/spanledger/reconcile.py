@@ -194,14 +194,17 @@ def _returned(change: Change, call: Call, booked: Sequence[Booked]) -> Iterable[
 
 
 def _booked(call: Call, found: Found) -> Iterable[Booked]:
+    """The rows that report the call, each once. What one tenant sends never touches what another has."""
+    tenants = ("", call.who.tenant_id) if call.who.tenant_id else None
+    of_spans = [
+        booked for span in ((call.trace_id, call.span_id), *call.absorbed) for booked in found.by_span.get(span, ())
+    ]
+    of_response = [
+        booked for booked in found.by_response.get(call.response_id or "", ()) if _may_be_one(call, booked.row)
+    ]
     seen: set[CallKey] = set()
-    for span in ((call.trace_id, call.span_id), *call.absorbed):
-        for booked in found.by_span.get(span, ()):
-            if booked.key not in seen:
-                seen.add(booked.key)
-                yield booked
-    for booked in found.by_response.get(call.response_id or "", ()):
-        if booked.key not in seen and _may_be_one(call, booked.row):
+    for booked in of_spans + of_response:
+        if booked.key not in seen and (tenants is None or booked.key.tenant_id in tenants):
             seen.add(booked.key)
             yield booked
 
