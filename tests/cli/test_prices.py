@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from spanledger.cli.price_lines import stacked
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 QUESTION = {
     "id": "a",
@@ -45,6 +47,52 @@ def test_quote_names_bad_lines_and_answers_the_others(run: Run) -> None:
     assert len(done.stdout.splitlines()) == 1
     assert "standard input:2:" in done.stderr
     assert "standard input:3:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ({"usage": {"inptu": 1}}, "usage: unknown bucket 'inptu' (did you mean 'input'?)"),
+        ({"usage": {"input": 1.5}}, "usage input: 1.5 is not a whole number"),
+        ({"usage": {"input": 1e300}}, "usage input: 1e+300 is not a whole number"),
+        ({"usage": [1]}, "usage: expected an object, not [1]"),
+        ({"context": "batch"}, "context: expected an object, not 'batch'"),
+        ({"context": {"region": ["eu"]}}, "context region: expected a plain value"),
+        ({"model": 4}, "model: expected text, not 4"),
+        ({"timestamp": None}, "timestamp: None is not an ISO 8601 instant"),
+    ],
+    ids=str,
+)
+def test_quote_says_what_is_wrong_with_a_line(run: Run, said: dict[str, object], fault: str) -> None:
+    done = run("prices", "quote", "-", stdin=json.dumps(QUESTION | said))
+    assert done.returncode == 1
+    assert f"standard input:1: {fault}" in done.stderr
+
+
+def test_quote_takes_nothing_for_no_context_and_whole_numbers_with_a_point(run: Run) -> None:
+    said = {"context": None, "usage": {"input": 1_000_000.0, "output": 1e6}}
+    stated = {"context": {"region": None}}
+    done = run("prices", "quote", "-", stdin=f"{json.dumps(QUESTION | said)}\n{json.dumps(QUESTION | stated)}")
+    assert [json.loads(line)["cost_usd"] for line in done.stdout.splitlines()] == ["12.5", "12.5"], done.stderr
+
+
+def test_quote_of_files_in_odd_encodings(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    line = json.dumps(QUESTION | {"id": "a\u2028b\x85c"}, ensure_ascii=False).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + line + b"\r\n" + b'{"id": "\xff"}\n' + line + b"\n5\n")
+    done = run("prices", "quote", str(path))
+    assert done.returncode == 1
+    assert [json.loads(answer)["id"] for answer in done.stdout.split("\n")[:-1]] == ["a\u2028b\x85c"] * 2
+    assert f"{path}:2: not UTF-8 (invalid start byte at byte 8 of the line)" in done.stderr
+    assert f"{path}:4: not a quote line: expected an object, not 5" in done.stderr
+
+
+def test_quote_of_a_single_call_beyond_the_limit_is_bad_usage(run: Run) -> None:
+    usage = [{"input": 40_000_000_000}, {"input": 40_000_000_001}]
+    asked = "\n".join(json.dumps(QUESTION | {"usage": each}) for each in usage)
+    within, beyond = map(json.loads, run("prices", "quote", "-", stdin=asked).stdout.splitlines())
+    assert (within["cost_usd"], within["cost_status"]) == ("100000", "priced")
+    assert (beyond["cost_usd"], beyond["cost_status"]) == (None, "bad_usage")
 
 
 def test_quote_of_a_file_that_is_not_there(run: Run) -> None:
@@ -86,7 +134,7 @@ def test_list_reads_what_it_wrote(run: Run, contract: Path, tmp_path: Path) -> N
     """The columns are those of a price file, so a list can be edited and loaded."""
     listed = run("prices", "list", "--model", "house-*", "--prices", str(contract), "--format", "csv").stdout
     again = tmp_path / "again.csv"
-    again.write_text("\n".join(",".join(row[:-2]) for row in csv.reader(io.StringIO(listed))) + "\n")
+    again.write_text(listed.replace("7.5", "7"))
     done = run("prices", "check", str(again))
     assert done.returncode == 0, done.stderr
 
@@ -133,6 +181,18 @@ def test_diff_of_two_files_tells_added_removed_and_changed(run: Run, tmp_path: P
     shown = run("prices", "diff", str(old), str(new)).stdout
     assert "2.5 USD" in shown
     assert "3 differences" in shown
+
+
+def test_cells_of_several_lines_break_between_them_only(run: Run, tmp_path: Path) -> None:
+    head = "provider,model,bucket,unit_price,effective_from,effective_to\n"
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    old.write_text(f"{head}openai,a,input,1,,2026-01-01\nopenai,a,input,2,2026-01-01,\n")
+    new.write_text(f"{head}openai,a,input,3,,\n")
+    shown = run("prices", "diff", str(old), str(new)).stdout
+    assert "\\x0a" not in shown
+    assert "1 USD / 1000000" in shown
+    assert "2 USD / 1000000" in shown
+    assert stacked(["list\n", "list\n", "x0.85"]).plain == "list\\x0a\nx0.85"
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])

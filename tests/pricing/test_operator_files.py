@@ -181,6 +181,41 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     assert refused.value.faults == faults
 
 
+def test_an_unknown_column_hides_no_other_fault(tmp_path: Path) -> None:
+    table, document = tmp_path / "prices.csv", tmp_path / "prices.yaml"
+    table.write_text(
+        "provider,model,bucket,unit_price,priec\nopenai,m,inptu,1,\nopenai,m,input,cheap,\nopenai,m,input,-1,,,7\n"
+    )
+    document.write_text("- {provider: openai, model: m, bucket: inptu, priec: 1}\n")
+    assert [fault.removeprefix(f"{table}:")[:25] for fault in check_file(table)] == [
+        "1: unknown column 'priec'", "2: unknown bucket 'inptu'", "3: unit_price 'cheap' is ",
+        "4: more values than the 5",
+        "4: unit_price '-1' is out",
+    ]  # fmt: skip
+    assert [fault.removeprefix(f"{document}:")[:25] for fault in check_file(document)] == [
+        "1: unknown column 'priec'", "1: column 'unit_price' is", "1: unknown bucket 'inptu'",
+    ]  # fmt: skip
+
+
+def test_what_a_misread_column_may_tell_apart_is_no_overlap(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("provider,model,bucket,unit_price,vairant\nopenai,m,input,1,\nopenai,m,input,0.5,batch\n")
+    assert check_file(path) == (f"{path}:1: unknown column 'vairant' (did you mean 'variant'?)",)
+
+
+def test_every_line_within_a_long_one_overlaps_it(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(
+        "provider,model,bucket,unit_price,effective_from,effective_to\n"
+        "openai,m,input,1,2024-01-01,2027-01-01\n"
+        "openai,m,input,2,2024-06-01,2024-07-01\n"
+        "openai,m,input,3,2025-06-01,2025-07-01\n"
+        "openai,m,input,4,2027-01-01,\n"
+    )
+    told = "overlaps the price of openai m input given at"
+    assert check_file(path) == (f"{path}:3: {told} {path}:2", f"{path}:4: {told} {path}:2")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [

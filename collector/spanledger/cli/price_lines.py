@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from rich.text import Text
+
 from spanledger.cli.terminal import cell, output, table
 from spanledger_core.errors import ConfigError
 from spanledger_processor.pricing.diff import Difference
@@ -44,7 +46,7 @@ def read_lines(path: Path, rules: Rules) -> list[PriceLine]:
     if path.suffix in (".json", ".jsonl"):
         return _book(path, _json_lines(path))
     if path.suffix == ".csv" and "price_id" in _header(path):
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             return _book(path, list(csv.DictReader(file)))
     read = read_file(path, rules)
     if read.faults:
@@ -62,7 +64,7 @@ def _header(path: Path) -> str:
 
 def _json_lines(path: Path) -> list[Any]:
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from error
     except ValueError as error:
@@ -147,12 +149,17 @@ def print_differences(found: Sequence[Difference]) -> None:
         when = _when({"variant": each.variant, "tier_min": str(each.tier_min), "schedule": ""})
         made.add_row(
             cell(each.kind, styles[each.kind]), cell(each.provider), cell(each.model), cell(each.bucket),
-            cell("\n".join(each.old)), cell("\n".join(each.new)), cell(when), cell(each.layer),
+            stacked(each.old), stacked(each.new), cell(when), cell(each.layer),
         )  # fmt: skip
     console = output()
     if found:
         console.print(made)
     console.print(f"{len(found):,} difference{'' if len(found) == 1 else 's'}", style="dim")
+
+
+def stacked(texts: Iterable[str]) -> Text:
+    """A cell of several lines, each of them once; what is inside one of them does not break it."""
+    return Text("\n").join(cell(text) for text in dict.fromkeys(texts))
 
 
 def _price(each: Record) -> str:

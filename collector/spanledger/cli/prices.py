@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -192,10 +193,10 @@ def quote(
     source = file if file != "-" else "standard input"
     lines = list(_lines(file))
     book = _book(config, prices)
-    for number, text in lines:
+    for number, line in lines:
         try:
-            answer = book.quote(json.loads(text))
-        except ValueError as error:
+            answer = book.quote(json.loads(_text(line)))
+        except (ValueError, RecursionError) as error:
             faults += 1
             typer.echo(f"spanledger: {source}:{number}: {error}", err=True)
             continue
@@ -208,15 +209,22 @@ app.command("explain")(proofs.explain)
 app.command("unpriced")(proofs.unpriced)
 
 
-def _lines(file: str) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, with their numbers from 1."""
+def _lines(file: str) -> Iterator[tuple[int, bytes]]:
+    """The lines that hold something, with their numbers from 1. Only a line feed ends one: JSON may hold the others."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE.jsonl") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(content.removeprefix(BOM_UTF8).split(b"\n"), 1):
         if line.strip():
             yield number, line
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 ({error.reason} at byte {error.start} of the line)") from None
 
 
 def _book(config: Path | None, files: list[Path] | None) -> PriceBook:

@@ -92,6 +92,7 @@ def _print_json(row: Mapping[str, Any], explained: Explanation) -> None:
 
 
 def _print_table(row: Mapping[str, Any], explained: Explanation) -> None:
+    from spanledger.cli.price_lines import stacked
     from spanledger.cli.terminal import cell, output, table, visible
     from spanledger.reprice.explanation import REASONS, picodollars
     from spanledger_processor.pricing.diff import interval
@@ -115,7 +116,7 @@ def _print_table(row: Mapping[str, Any], explained: Explanation) -> None:
             lines = [explained.lines[price_id] for price_id in term.price_ids]
             made.add_row(
                 cell(term.part), cell(term.bucket), cell(f"{term.quantity:,}"), cell(term.rate),
-                cell(dollars(term.amount)), *(cell(_joined(texts)) for texts in (
+                cell(dollars(term.amount)), *(stacked(texts) for texts in (
                     [interval(line) or "always" for line in lines], [line.layer.label for line in lines],
                     [line.source for line in lines], term.price_ids,
                 )),
@@ -143,10 +144,6 @@ def _print_table(row: Mapping[str, Any], explained: Explanation) -> None:
         say(f"the span does not say its {' and '.join(silent)}; the cost is a lower bound")
     if int(row["generation"]):
         say(f"moved {row['generation']} times by reprice")
-
-
-def _joined(texts: Any) -> str:
-    return "\n".join(dict.fromkeys(texts))
 
 
 def unpriced(

@@ -195,7 +195,7 @@ class PriceBook:
             )  # fmt: skip
         if silent and priced.cost is not None:
             priced = self._incomplete(call, priced, silent)
-        if priced.cost is not None and priced.cost > MAX_COST and not call.is_aggregate:
+        if is_absurd(priced) and not call.is_aggregate:
             # the lines stand on the row: where a price was absurd and not the usage, another book can make it good
             return Priced("bad_usage", priced.model, price_ids=priced.price_ids, price_book=self.version)
         return self._or_reported(call, priced)
@@ -271,6 +271,11 @@ class PriceBook:
             thinking=thinking,
             is_special=thinking is not None or self._precedence(subject.provider.name) == "reported",
         )  # fmt: skip
+
+
+def is_absurd(priced: Priced) -> bool:
+    """Is this more than a single call can cost?"""
+    return priced.cost is not None and priced.cost > MAX_COST
 
 
 def _applies(rule: Same, subject: Subject) -> bool:

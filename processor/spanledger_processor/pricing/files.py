@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from io import StringIO
-from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,6 +32,8 @@ COLUMNS: Final = (
     "source",
     "schedule",
 )
+IGNORED: Final = ("layer", "price_id")
+"""What `prices list` writes beside, and a file that is edited from it may keep."""
 REQUIRED: Final = ("provider", "model", "bucket", "unit_price")
 MAX_BYTES: Final = 64 * 1024 * 1024
 _WORDS: Final[Mapping[str, Kind]] = {"free": "free", "unknown": "unknown"}
@@ -44,6 +45,8 @@ class Row(NamedTuple):
     place: str
     """`file:line`."""
     values: Mapping[str, str]
+    is_whole: bool = True
+    """False where columns are unknown or missing: its values can be checked, but not what it means beside others."""
 
 
 class Rules(NamedTuple):
@@ -110,22 +113,23 @@ def _rows(path: Path, faults: list[str]) -> Iterator[Row]:
 def _csv_rows(path: Path, text: str, faults: list[str]) -> Iterator[Row]:
     reader = csv.DictReader(StringIO(text), strict=True, skipinitialspace=True)
     try:
-        if faulty := _column_faults(f"{path}:1", reader.fieldnames or ()):
-            faults += faulty
-            return
+        faulty = _column_faults(f"{path}:1", reader.fieldnames or ())
+        faults += faulty
         for record in reader:
             place = f"{path}:{reader.line_num}"
-            if None in record:
+            too_many = record.pop(None, None)
+            if too_many:
                 faults.append(f"{place}: more values than the {len(reader.fieldnames or ())} columns of the header")
-            else:
-                yield Row(place, {name: (value or "").strip() for name, value in record.items()})
+            values = {name: (value or "").strip() for name, value in record.items()}
+            yield Row(place, values, is_whole=not (faulty or too_many))
     except csv.Error as error:
         faults.append(f"{path}:{reader.line_num}: {error}")
 
 
 def _column_faults(place: str, names: Iterable[str]) -> list[str]:
     names = list(names)
-    unknown = [f"{place}: unknown column {name!r}{_suggestion(name, COLUMNS)}" for name in names if name not in COLUMNS]
+    strange = [name for name in names if name not in COLUMNS and name not in IGNORED]
+    unknown = [f"{place}: unknown column {name!r}{suggestion(name, COLUMNS)}" for name in strange]
     return unknown + [f"{place}: column {name!r} is missing" for name in REQUIRED if name not in names]
 
 
@@ -150,10 +154,9 @@ def _yaml_rows(path: Path, text: str, faults: list[str]) -> Iterator[Row]:
             faults.append(f"{place}: expected a mapping of plain values")
             continue
         values = {key.value: value.value.strip() for key, value in node.value}
-        if faulty := _column_faults(place, values):
-            faults += faulty
-        else:
-            yield Row(place, values)
+        faulty = _column_faults(place, values)
+        faults += faulty
+        yield Row(place, values, is_whole=not faulty)
 
 
 def _understood(row: Row, rules: Rules, faults: list[str]) -> PriceLine | None:
@@ -165,11 +168,11 @@ def _understood(row: Row, rules: Rules, faults: list[str]) -> PriceLine | None:
         faults.append(f"{row.place}: {text}")
 
     for name in REQUIRED:
-        if not values.get(name):
+        if name in values and not values[name]:
             fault(f"{name} is empty")
     bucket = values.get("bucket", "")
     if bucket and bucket != ANY_BUCKET and bucket not in BUCKETS:
-        fault(f"unknown bucket {bucket!r}{_suggestion(bucket, BUCKETS)}")
+        fault(f"unknown bucket {bucket!r}{suggestion(bucket, BUCKETS)}")
     kind, price = _price(values.get("unit_price", ""), fault)
     if kind == "price" and bucket == ANY_BUCKET:
         fault("bucket '*' takes a multiplier (x0.85), 'free' or 'unknown', not a price")
@@ -200,7 +203,7 @@ def _understood(row: Row, rules: Rules, faults: list[str]) -> PriceLine | None:
     )
     if line.schedule:
         _checked(lambda text: str(parse(text, rules.calendars)), line.schedule, fault)
-    return line if len(faults) == before else None
+    return line if row.is_whole and len(faults) == before else None
 
 
 def _price(text: str, fault: Callable[[str], None]) -> tuple[Kind, Decimal]:
@@ -249,7 +252,8 @@ def _checked(parser: Callable[[str], str], text: str, fault: Callable[[str], Non
         return ""
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str:
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """What an unknown name may have been meant to be, or all there are, as the end of a message."""
     close = get_close_matches(name, known, 1)
     return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(known)})"
 
@@ -263,8 +267,11 @@ def overlaps(placed: Sequence[Placed]) -> list[str]:
     faults = []
     for group in groups.values():
         group.sort(key=lambda entry: entry[1].from_ns)
-        for (first, earlier), (second, later) in pairwise(group):
-            if later.from_ns < earlier.to_ns:
-                what = f"{later.provider} {later.model} {later.bucket}"
-                faults.append(f"{second}: overlaps the price of {what} given at {first}")
+        first, longest = group[0]
+        for place, line in group[1:]:
+            if line.from_ns < longest.to_ns:
+                what = f"{line.provider} {line.model} {line.bucket}"
+                faults.append(f"{place}: overlaps the price of {what} given at {first}")
+            if line.to_ns > longest.to_ns:
+                first, longest = place, line
     return faults
