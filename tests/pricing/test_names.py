@@ -98,3 +98,21 @@ def test_no_known_model_prices_a_longer_name(book: PriceBook, suffix: str) -> No
         and price_of(book, base.name, model.name + suffix) is not None
     ]  # fmt: skip
     assert guessed == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("anthropic", "claude-opus-4-5-20991231"),
+        ("anthropic", "claude-sonnet-4-5-20251331"),
+        ("gcp.vertex_ai", "claude-opus-4-5@20990101"),
+        ("anthropic", "claude-sonnet-4-5-20270101"),
+        ("openai", "gpt-5-nano-2027-01-01"),
+        ("mistral_ai", "magistral-medium-9912"),
+        ("openai", "gpt-4o-realtime-preview-2099"),
+        ("azure.ai.openai", "o4-mini-2027-01-01"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_known_is_another_model(book: PriceBook, provider: str, model: str) -> None:
+    """No such day, or one after the last that the list says anything about."""
+    assert price_of(book, provider, model) is None

@@ -9,11 +9,12 @@ because a longer name is another model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from itertools import pairwise
+from re import Match
 from re import compile as compile_regex
 from typing import Final, NamedTuple
 
@@ -56,6 +57,7 @@ _LEFT_OVER: Final = compile_regex(
     r"(?:[-@.:](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{2}-\d{2}|\d{3,4}|v\d(?::\d)?(?::\d+k)?|latest|preview|exp"
     r"|experimental|beta|default|nightly|thinking|customtools|instruct|chat|it|hf)|:\d)*"
 )
+_DATES: Final = compile_regex(r"(?<!\d)(?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{2}-\d{2}|\d{4})(?!\d)")
 _BEGUN: Final = compile_regex(r"[-@.:]\d*$")
 """The start of a version with which a clause's text may end (`gemini-2.0-flash-0`)."""
 _BEFORE: Final = compile_regex(r"(?:(?:us|eu|apac|au|jp|in|ca|sa|global|us-gov)\.)?(?:[a-z0-9]+\.)?|c4ai-|minimax-|.*/")
@@ -305,7 +307,45 @@ def _is_version(text: str, after: str) -> bool:
     if after.startswith("ft:"):
         return True
     begun = _BEGUN.search(after) if text[:1] not in {"-", "@", ".", ":", ""} else None
-    return bool(_LEFT_OVER.fullmatch((begun[0] if begun else "") + text))
+    return _is_left_over((begun[0] if begun else "") + text)
+
+
+def _is_left_over(text: str) -> bool:
+    return bool(_LEFT_OVER.fullmatch(text)) and all(map(_can_be, _DATES.finditer(text)))
+
+
+def _can_be(found: Match[str]) -> bool:
+    """Whether a version that looks like a date is one, and none that the list cannot know yet."""
+    digits = found[0].replace("-", "")
+    if len(digits) == len("20261231"):
+        return _is_past(digits, "%Y%m%d")
+    if len(digits) == len("122026"):
+        return _is_past(digits, "%m%Y")
+    # month and day, or year and month: only the name's own family could say which
+    return _is_past(f"2024{digits}", "%Y%m%d") or _is_past(digits, "%y%m")
+
+
+def _is_past(text: str, form: str) -> bool:
+    try:
+        return datetime.strptime(text, form).date() < _horizon()
+    except ValueError:
+        return False
+
+
+@cache
+def _horizon() -> date:
+    """The last day that the installed genai-prices says anything about: it knows no snapshot of that day or later."""
+    from genai_prices.data import providers  # noqa: PLC0415 - 30,000 lines, only when needed
+
+    prices = [model.prices for provider in providers for model in provider.models]
+    starts = [
+        each.constraint.start_date
+        for dated in prices
+        if not isinstance(dated, types.ModelPrice)
+        for each in dated
+        if isinstance(each.constraint, types.StartDateConstraint)
+    ]
+    return max(starts)
 
 
 def _starts_with(start: str) -> Test:
@@ -321,7 +361,7 @@ def _matches(regex: str) -> Test:
         if match is None or anchored:
             return match is not None
         begun = _BEGUN.search(match[0])
-        return bool(_LEFT_OVER.fullmatch((begun[0] if begun else "") + name[match.end() :]))
+        return _is_left_over((begun[0] if begun else "") + name[match.end() :])
 
     return test
 
