@@ -85,6 +85,9 @@ class Service:
         self._clock = clock
         self._stopping = stopping
         self._holding: Holding | None = None
+        self._local_user: SqlUser | None = None
+        """For commands on this machine, where the SQL port asks for a password."""
+        self._sql_users: tuple[SqlUser, ...] = ()
         self._parts = ExitStack()
         registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -209,8 +212,9 @@ class Service:
     def _start_sql(self) -> None:
         if self.store_address.kind != "embedded":
             return
-        config = self._config
-        local = SqlUser(_LOCAL_USER, self._clock.token()) if config.sql.users else None
+        config, password = self._config, self._clock.token()
+        self._local_user = local = SqlUser(_LOCAL_USER, password) if config.sql.users else None
+        self._renew_users()
         path = str(self.store_address.path) if self.store_address.path else ":memory:"
         server = SqlServer(
             wiring.sql_settings(config),
@@ -218,7 +222,7 @@ class Service:
             self.store_address.database,
             self.metrics,
             self._clock,
-            users=lambda: wiring.sql_users(config, local),
+            users=lambda: self._sql_users,
         )
         server.start()
         self._parts.callback(server.stop)
@@ -233,7 +237,7 @@ class Service:
                 self.store_address.database,
                 store=path,
                 user=local.name if local else "",
-                password=local.password if local else "",
+                password=password if local else "",
             ),
         )
         self._parts.callback(address.withdraw, config.data_dir, os.getpid())
@@ -267,6 +271,7 @@ class Service:
         parts = (
             Part("prices", config.prices.files, self._renew_prices),
             Part("tokens", wiring.token_files(config), lambda: self._access.replace(wiring.tokens(config))),
+            Part("users", wiring.password_files(config), self._renew_users),
             Part("certificates", wiring.certificate_files(config), self._renew_certificates),
         )
         self._reloading = Reloading(parts, self.metrics)
@@ -277,6 +282,9 @@ class Service:
         prices = wiring.price_book(self._config)
         self._in_force.use(prices.version)
         self._ledger.prices = prices
+
+    def _renew_users(self) -> None:
+        self._sql_users = wiring.sql_users(self._config, self._local_user)
 
     def _renew_certificates(self) -> None:
         for server in self._certified:
@@ -291,7 +299,7 @@ class Service:
         return self._booker.failed or lost
 
     def reload(self) -> None:
-        """Have prices, tokens and certificates read again; does not wait."""
+        """Have prices, tokens, passwords and certificates read again; does not wait."""
         self._reloading.ask()
 
     def _alive(self) -> dict[str, str]:
