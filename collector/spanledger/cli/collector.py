@@ -29,9 +29,11 @@ def serve(
     import os
 
     from spanledger import logs, serve
+    from spanledger.ownership import keep_private
 
     configured = configuration(config)
     logs.setup(configured.log, os.environ)
+    keep_private(configured)
     raise typer.Exit(serve.run(configured))
 
 
@@ -62,9 +64,11 @@ def replay(
 
     from spanledger import logs, replay
     from spanledger.cli.terminal import output
+    from spanledger.ownership import keep_private
 
     configured = configuration(config, store)
     logs.setup(configured.log, os.environ)
+    keep_private(configured)
     raise typer.Exit(replay.run(configured, paths, store, prices or [], output()))
 
 
@@ -81,10 +85,16 @@ def migrate(
     Example:
       spanledger migrate --store clickhouse://admin:secret@db:8123/spanledger
     """
-    configured = configuration(config, store)
+    import os
+
+    from spanledger import logs
     from spanledger.cli.stores import open_configured
     from spanledger.cli.target import refuse_while_running
+    from spanledger.ownership import keep_private
 
+    configured = configuration(config, store)
+    logs.setup(configured.log, os.environ)
+    keep_private(configured)
     refuse_while_running(configured, "migrated its store when it started")
     with open_configured(configured) as opened:
         applied = opened.migrate()

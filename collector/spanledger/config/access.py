@@ -28,7 +28,7 @@ def token_tenants(config: Config) -> dict[str, str | None]:
 
 def access_faults(config: Config) -> list[str]:
     """Tokens and users of whom nobody could say which is meant."""
-    faults = []
+    faults: list[str] = []
     try:
         token_tenants(config)
     except ConfigError as error:
