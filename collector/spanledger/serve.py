@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from threading import Event
 
 import structlog
@@ -335,8 +337,8 @@ class Service:
         self._parts.close()
 
 
-def run(config: Config) -> int:
-    """Serve until told to stop; the exit status of the command."""
+def run(config: Config, file: Path | None = None) -> int:
+    """Serve until told to stop; the exit status of the command. `file` is where the configuration was read from."""
     tune_malloc()
     stop = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -357,7 +359,7 @@ def run(config: Config) -> int:
         _log.error("cannot start", fault=str(error), store=str(service.store_address))
         return 1
     signal.signal(signal.SIGHUP, lambda *_: service.reload())
-    _say_how_to_use_it(config, service, output())
+    _say_how_to_use_it(config, file, service, output())
     systemd.notify("READY=1", os.environ)
     while not stop.wait(_WATCH_S) and service.failed is None:
         pass
@@ -367,7 +369,9 @@ def run(config: Config) -> int:
     return 0 if service.failed is None else 1
 
 
-def _say_how_to_use_it(config: Config, service: Service, console: Console) -> None:
+def _say_how_to_use_it(config: Config, file: Path | None, service: Service, console: Console) -> None:
+    same = f" --config {shlex.quote(str(file))}" if file is not None else ""
+
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -378,7 +382,8 @@ def _say_how_to_use_it(config: Config, service: Service, console: Console) -> No
     say("point an application at it:")
     say(f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{protocols.grpc.endpoint}")
     say("and ask:")
-    say("  spanledger report --by agent --last 1d")
-    say('  spanledger query "SELECT agent_id, model, cost_usd FROM calls ORDER BY timestamp DESC LIMIT 10"')
+    say(f"  spanledger report --by agent --last 1d{same}")
+    sql = "SELECT agent_id, model, cost_usd FROM calls ORDER BY timestamp DESC LIMIT 10"
+    say(f'  spanledger query "{sql}"{same}')
     if service.store_address.kind == "embedded":
         say(f"  curl '{service.sql_url}/?query=SELECT+agent_id,sum(cost_usd)+FROM+calls+GROUP+BY+1'")

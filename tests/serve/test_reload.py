@@ -234,3 +234,8 @@ def test_emptied_files_of_secrets_open_nothing_and_shut_nobody_out(guarded: Vict
     password.write_text("second")
     until(lambda: asks(victim, "second") == 200, "the new password is not taken")
     assert asks(victim, "first") == 403
+
+
+@pytest.mark.slow
+def test_what_to_ask_is_said_with_the_configuration_it_was_started_with(victim: Victim) -> None:
+    until(lambda: "report --by agent --last 1d --config collector.yaml\n" in victim.log.read_text(), "not said")

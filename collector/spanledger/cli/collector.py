@@ -34,7 +34,7 @@ def serve(
     configured = configuration(config)
     logs.setup(configured.log, os.environ)
     keep_private(configured)
-    raise typer.Exit(serve.run(configured))
+    raise typer.Exit(serve.run(configured, config))
 
 
 def replay(
@@ -49,8 +49,8 @@ def replay(
     """Feed OTLP files through the same pipeline as live spans.
 
     \b
-    Directories are read in name order; files that are not OTLP are named and skipped. Replaying the same
-    files again changes nothing.
+    Directories are read in name order; files that are not OTLP are named and skipped, with exit status 1 if one
+    of them was given itself. Replaying the same files again changes nothing.
 
     \b
     Examples:
