@@ -90,7 +90,7 @@ class Token(Credential):
     token_file: Path | None = None
     """File that holds the token; read again when it changes."""
     tenant: str | None = None
-    """Stamped as `tenant_id` on everything sent with this token, whatever the spans claim."""
+    """Stamped as `tenant_id` on everything sent with this token, whatever the spans claim; without it they may claim any."""
 
 
 class Auth(Section):
