@@ -90,7 +90,8 @@ class Token(Credential):
     token_file: Path | None = None
     """File that holds the token; read again when it changes."""
     tenant: str | None = None
-    """Stamped as `tenant_id` on everything sent with this token, whatever the spans claim; without it they may claim any."""
+    """Stamped as `tenant_id` on everything sent with this token, whatever the spans claim. Without one they may claim
+    any."""
 
 
 class Auth(Section):
