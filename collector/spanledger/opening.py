@@ -14,6 +14,7 @@ import structlog
 from spanledger import systemd, wiring
 from spanledger.config.model import Config
 from spanledger.health import TELEMETRY_GRACE_S, telemetry_server
+from spanledger.ownership import own
 from spanledger.standby import Holding, once_reached, stand_by
 from spanledger_core.clock import Clock
 from spanledger_core.metrics import Metrics
@@ -46,6 +47,9 @@ def open_for_booking(
     showing = partial(_telemetry_while_waiting, config, waiting)
     holding = None
     if address.kind == "embedded":
+        if address.path is not None:
+            # two folders of data may lead to one store
+            parts.enter_context(own(address.path, "store"))
         store = parts.enter_context(reach())
     else:
         store = parts.enter_context(once_reached(reach, clock, waiting.stopping, showing))

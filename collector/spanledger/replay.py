@@ -159,7 +159,16 @@ def run(config: Config, paths: list[Path], store: str | None, prices: list[Path]
                 skipped = _feed(replay.take, paths, _bar(console))
             outcome = Outcome(replay.spans, replay.summary(), skipped, replay.refused.lines())
     _show(outcome, clock.monotonic_s() - started_s, console)
-    return 0
+    return 1 if outcome.skipped.named else 0
+
+
+class Skipped(NamedTuple):
+    """What was not read."""
+
+    lines: Sequence[str]
+    """What and why."""
+    named: bool
+    """Whether a whole file is among it that was asked for by its own name."""
 
 
 class Outcome(NamedTuple):
@@ -167,7 +176,7 @@ class Outcome(NamedTuple):
 
     spans: int
     summary: Summary
-    skipped: Sequence[str]
+    skipped: Skipped
     refused: Sequence[str]
     by: str = ""
     """Who did it, where that was not this process."""
@@ -185,7 +194,8 @@ def _hand_over(config: Config, paths: Sequence[Path], prices: Sequence[Path], co
             if "result" in told:
                 result = told["result"]
                 summary = Summary(result["calls"], Decimal(result["dollars"]), result["unpriced"])
-                return Outcome(result["spans"], summary, result["skipped"], result["refused"], "the running collector")
+                skipped = Skipped(*result["skipped"])
+                return Outcome(result["spans"], summary, skipped, result["refused"], "the running collector")
             advance(told["done"], told["total"])
     raise ConnectionError("the collector ended before the job did")
 
@@ -194,7 +204,7 @@ def _show(outcome: Outcome, seconds: float, console: Console) -> None:
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False)
 
-    for line in (*outcome.skipped, *outcome.refused):
+    for line in (*outcome.skipped.lines, *outcome.refused):
         say(line)
     by = f", by {outcome.by} (calls include what else it booked meanwhile)" if outcome.by else ""
     calls, dollars, unpriced = outcome.summary
@@ -206,22 +216,22 @@ Advance = Callable[[int, int], None]
 """Bytes done, bytes in all."""
 
 
-def _feed(
-    take: Callable[[FileRequest], None], paths: Sequence[Path], bar: AbstractContextManager[Advance]
-) -> list[str]:
+def _feed(take: Callable[[FileRequest], None], paths: Sequence[Path], bar: AbstractContextManager[Advance]) -> Skipped:
     """Every request in the files to `take`; what was skipped and why."""
     found = expand(paths)
     total = total_bytes(found)
     skipped: list[str] = []
+    named = False
     with bar as advance:
         for item in read_requests(found):
             if isinstance(item, SkippedFile):
                 where = f"{item.path}:{item.line}" if item.line else str(item.path)
                 skipped.append(f"skipped {where}: {item.reason}")
+                named |= not item.line and item.path in paths
             else:
                 take(item)
             advance(item.bytes_done, total)
-    return skipped
+    return Skipped(skipped, named)
 
 
 @contextmanager
@@ -266,7 +276,7 @@ class ReplayJob:
             "calls": calls,
             "dollars": str(dollars),
             "unpriced": unpriced,
-            "skipped": skipped,
+            "skipped": list(skipped),
             "refused": refused.lines(),
         }
 

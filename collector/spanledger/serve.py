@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from threading import Event
 
 import structlog
@@ -85,6 +87,9 @@ class Service:
         self._clock = clock
         self._stopping = stopping
         self._holding: Holding | None = None
+        self._local_user: SqlUser | None = None
+        """For commands on this machine, where the SQL port asks for a password."""
+        self._sql_users: tuple[SqlUser, ...] = ()
         self._parts = ExitStack()
         registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -209,8 +214,9 @@ class Service:
     def _start_sql(self) -> None:
         if self.store_address.kind != "embedded":
             return
-        config = self._config
-        local = SqlUser(_LOCAL_USER, self._clock.token()) if config.sql.users else None
+        config, password = self._config, self._clock.token()
+        self._local_user = local = SqlUser(_LOCAL_USER, password) if config.sql.users else None
+        self._renew_users()
         path = str(self.store_address.path) if self.store_address.path else ":memory:"
         server = SqlServer(
             wiring.sql_settings(config),
@@ -218,7 +224,7 @@ class Service:
             self.store_address.database,
             self.metrics,
             self._clock,
-            users=lambda: wiring.sql_users(config, local),
+            users=lambda: self._sql_users,
         )
         server.start()
         self._parts.callback(server.stop)
@@ -233,7 +239,7 @@ class Service:
                 self.store_address.database,
                 store=path,
                 user=local.name if local else "",
-                password=local.password if local else "",
+                password=password if local else "",
             ),
         )
         self._parts.callback(address.withdraw, config.data_dir, os.getpid())
@@ -267,6 +273,7 @@ class Service:
         parts = (
             Part("prices", config.prices.files, self._renew_prices),
             Part("tokens", wiring.token_files(config), lambda: self._access.replace(wiring.tokens(config))),
+            Part("users", wiring.password_files(config), self._renew_users),
             Part("certificates", wiring.certificate_files(config), self._renew_certificates),
         )
         self._reloading = Reloading(parts, self.metrics)
@@ -277,6 +284,9 @@ class Service:
         prices = wiring.price_book(self._config)
         self._in_force.use(prices.version)
         self._ledger.prices = prices
+
+    def _renew_users(self) -> None:
+        self._sql_users = wiring.sql_users(self._config, self._local_user)
 
     def _renew_certificates(self) -> None:
         for server in self._certified:
@@ -291,7 +301,7 @@ class Service:
         return self._booker.failed or lost
 
     def reload(self) -> None:
-        """Have prices, tokens and certificates read again; does not wait."""
+        """Have prices, tokens, passwords and certificates read again; does not wait."""
         self._reloading.ask()
 
     def _alive(self) -> dict[str, str]:
@@ -327,8 +337,8 @@ class Service:
         self._parts.close()
 
 
-def run(config: Config) -> int:
-    """Serve until told to stop; the exit status of the command."""
+def run(config: Config, file: Path | None = None) -> int:
+    """Serve until told to stop; the exit status of the command. `file` is where the configuration was read from."""
     tune_malloc()
     stop = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -349,7 +359,7 @@ def run(config: Config) -> int:
         _log.error("cannot start", fault=str(error), store=str(service.store_address))
         return 1
     signal.signal(signal.SIGHUP, lambda *_: service.reload())
-    _say_how_to_use_it(config, service, output())
+    _say_how_to_use_it(config, file, service, output())
     systemd.notify("READY=1", os.environ)
     while not stop.wait(_WATCH_S) and service.failed is None:
         pass
@@ -359,7 +369,9 @@ def run(config: Config) -> int:
     return 0 if service.failed is None else 1
 
 
-def _say_how_to_use_it(config: Config, service: Service, console: Console) -> None:
+def _say_how_to_use_it(config: Config, file: Path | None, service: Service, console: Console) -> None:
+    same = f" --config {shlex.quote(str(file))}" if file is not None else ""
+
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -370,7 +382,8 @@ def _say_how_to_use_it(config: Config, service: Service, console: Console) -> No
     say("point an application at it:")
     say(f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{protocols.grpc.endpoint}")
     say("and ask:")
-    say("  spanledger report --by agent --last 1d")
-    say('  spanledger query "SELECT agent_id, model, cost_usd FROM calls ORDER BY timestamp DESC LIMIT 10"')
+    say(f"  spanledger report --by agent --last 1d{same}")
+    sql = "SELECT agent_id, model, cost_usd FROM calls ORDER BY timestamp DESC LIMIT 10"
+    say(f'  spanledger query "{sql}"{same}')
     if service.store_address.kind == "embedded":
         say(f"  curl '{service.sql_url}/?query=SELECT+agent_id,sum(cost_usd)+FROM+calls+GROUP+BY+1'")

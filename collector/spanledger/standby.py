@@ -18,6 +18,7 @@ from spanledger_core.clock import Clock
 from spanledger_core.errors import SpanledgerError, StoreUnavailable
 from spanledger_core.ratelimit import OncePerKind
 from spanledger_core.rows import CallRow
+from spanledger_exporter.faults import passing_errors
 from spanledger_exporter.store import Store, open_store
 from spanledger_exporter.writer import Booking
 
@@ -66,13 +67,18 @@ def once_reached(reach: Callable[[], _Reached], clock: Clock, stopping: Event, s
     """What `reach` returns once it no longer raises `StoreUnavailable`. Raises `ToldToStop`."""
     once = OncePerKind(clock)
     with ExitStack() as shown:
+        told = ""
 
         def wait(state: tenacity.RetryCallState) -> None:
-            error = str(state.outcome.exception()) if state.outcome is not None else ""
-            if state.attempt_number == 1:
-                shown.enter_context(showing("store", "it cannot be reached; the log says why"))
-            if once.admit("store") is not None:
-                _log.warning("the store cannot be reached, waiting for it", error=error)
+            nonlocal told
+            error = state.outcome.exception() if state.outcome is not None else None
+            event, why = _waited_for(error)
+            if why != told:
+                shown.close()
+                shown.enter_context(showing("store", why))
+                told = why
+            if once.admit(why) is not None:
+                _log.warning(event, error=str(error))
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailable),
@@ -85,6 +91,16 @@ def once_reached(reach: Callable[[], _Reached], clock: Clock, stopping: Event, s
             return retrying(reach)
         except tenacity.RetryError as given_up:
             raise ToldToStop("told to stop while waiting for the store") from given_up
+
+
+def _waited_for(error: BaseException | None) -> tuple[str, str]:
+    """The event for the log, and what the world is told: no words of the store, which may name users."""
+    code = error.code if isinstance(error, StoreUnavailable) else None
+    if code is None:
+        return "the store cannot be reached, waiting for it", "it cannot be reached; the log says why"
+    passing = passing_errors().get(code)
+    remedy = passing.remedy if passing is not None else ""
+    return "the store does not take us, waiting", f"it does not take us: {remedy or 'the log says why'}"
 
 
 def stand_by(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from spanledger.config.access import token_tenants
 from spanledger.config.model import Config, Listener
 from spanledger.spool.disk import SpoolSettings
 from spanledger.sqlport.settings import SqlSettings, SqlUser
@@ -43,14 +44,23 @@ def http_settings(config: Config) -> HttpSettings:
 
 
 def tokens(config: Config) -> dict[str, str | None] | None:
-    """Bearer tokens and their tenants as they are now; None where none are configured: the door is open."""
-    configured = config.receivers.otlp.auth.tokens
-    return {token.secret(): tenant_in_rows(config, token.tenant) for token in configured} if configured else None
+    """Bearer tokens and their tenants as they are now; None where none are configured: the door is open.
+
+    Raises `ConfigError` where the files do not say.
+    """
+    if not config.receivers.otlp.auth.tokens:
+        return None
+    return {secret: tenant_in_rows(config, tenant) for secret, tenant in token_tenants(config).items()}
 
 
 def token_files(config: Config) -> tuple[Path, ...]:
     """Where the tokens of `tokens` are read from."""
     return tuple(token.token_file for token in config.receivers.otlp.auth.tokens if token.token_file)
+
+
+def password_files(config: Config) -> tuple[Path, ...]:
+    """Where the passwords of `sql_users` are read from."""
+    return tuple(user.password_file for user in config.sql.users if user.password_file)
 
 
 def certificate_files(config: Config) -> tuple[Path, ...]:
@@ -134,7 +144,10 @@ def spool_settings(config: Config) -> SpoolSettings:
 
 
 def sql_users(config: Config, local_user: SqlUser | None) -> tuple[SqlUser, ...]:
-    """Who may query, as the password files say now; `local_user` is for commands on this machine."""
+    """Who may query, as the password files say now; `local_user` is for commands on this machine.
+
+    Raises `ConfigError` where they do not say.
+    """
     users = tuple(SqlUser(user.name, user.secret(), tenant_in_rows(config, user.tenant)) for user in config.sql.users)
     return (*(users or (SqlUser("default"),)), *((local_user,) if local_user else ()))
 

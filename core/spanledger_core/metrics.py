@@ -86,7 +86,7 @@ class Metrics:
         self.forward_dropped_spans = counter("forward_dropped_spans", "Spans not forwarded", "reason")
         # files read again while it runs
         self.reloads = counter(
-            "reloads", "Prices, tokens and certificates read again: done or refused", "part", "outcome"
+            "reloads", "Prices, tokens, users and certificates read again: done or refused", "part", "outcome"
         )
         # sql endpoint
         self.sql_queries = counter("sql_queries", "Queries on the SQL endpoint", "outcome")

@@ -140,11 +140,15 @@ def run(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     # the ledger's "yesterday" stays yesterday when the tests run into midnight
     monkeypatch.setattr(SystemClock, "now_ns", lambda _: int(NOW.timestamp() * 1e9))
 
+    before = os.umask(0o022)
+    os.umask(before)
+
     def command(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.chdir(tmp_path)
         for name in [name for name in os.environ if name.startswith("SPANLEDGER_")]:
             monkeypatch.delenv(name)
         result = CliRunner().invoke(app, list(arguments), input=stdin, env=environ | more, prog_name="spanledger")
+        os.umask(before)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return subprocess.CompletedProcess(list(arguments), result.exit_code, result.stdout, result.stderr)

@@ -151,3 +151,20 @@ def test_every_option_of_help_stands_in_the_reference(run: Run, name: str) -> No
     section = docs.reference().split(f"\n## {name}\n")[1].split("\n## ")[0]
     options = set(re.findall(r"^  (--[\w-]+)", shown, flags=re.M)) - {"--help"}
     assert options == set(re.findall(r"^\| `(--[\w-]+)", section, flags=re.M))
+
+
+def test_what_must_be_given_is_called_required_in_the_reference() -> None:
+    assert "| `--from TIME` | required |" in docs.reference()
+
+
+def test_a_file_that_is_named_and_cannot_be_read_fails_a_replay_and_one_found_in_a_folder_does_not(
+    process: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "traces" / "readme.txt"
+    file.parent.mkdir()
+    file.write_text("what this is")
+    for path, status in ((file, 1), (file.parent, 0)):
+        done = process("replay", str(path), "--store", "chdb://memory")
+        assert done.returncode == status, done.stderr
+        assert "skipped" in done.stdout
+        assert "0 spans read" in done.stdout

@@ -125,6 +125,27 @@ def test_another_store_is_not_the_collectors(
     assert not sql_port.asked
 
 
+@pytest.mark.parametrize(
+    ("command", "elsewhere"), [(["query", "SELECT 1"], ":memory:"), (["doctor"], "/somewhere/else")]
+)
+def test_where_nobody_names_a_store_the_collector_that_runs_here_is_asked_whatever_its_store(
+    run: Run,
+    sql_port: Any,
+    leave_address: Any,
+    tmp_path: Path,
+    *,
+    command: list[str],
+    elsewhere: str,
+) -> None:
+    leave_address(tmp_path / "d", sql_port.url, store=elsewhere)
+    sql_port.answer(500, b"told by the port")
+    done = run(*command, SPANLEDGER_DATA_DIR=str(tmp_path / "d"))
+    assert "told by the port" in done.stdout + done.stderr
+    named = run(*command, SPANLEDGER_DATA_DIR=str(tmp_path / "d"), SPANLEDGER_STORE=f"chdb://{tmp_path}/d/store")
+    assert f"at {tmp_path}/d/store" in named.stdout + named.stderr
+    assert len(sql_port.asked) == 1
+
+
 @pytest.mark.parametrize("left", ["refused", "garbled", "null"])
 def test_a_left_over_address_counts_for_nothing(run: Run, leave_address: Any, data_dir: Path, left: str) -> None:
     path = leave_address(data_dir, "http://127.0.0.1:1")

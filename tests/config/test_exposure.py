@@ -37,5 +37,6 @@ def test_the_sql_port_does_not_count_where_it_is_not_opened() -> None:
     load_config(None, {"SPANLEDGER_SQL__ENDPOINT": "0.0.0.0:8123", "SPANLEDGER_STORE": "clickhouse://h/d"})
 
 
-def test_health_may_be_reached_by_probes() -> None:
-    load_config(None, {"SPANLEDGER_TELEMETRY__ENDPOINT": "0.0.0.0:13133"})
+def test_health_may_be_reached_by_probes_and_is_warned_of() -> None:
+    (warning,) = exposure_warnings(load_config(None, {"SPANLEDGER_TELEMETRY__ENDPOINT": "0.0.0.0:13133"}))
+    assert "everybody who can reach 0.0.0.0:13133 can read health and metrics" in warning

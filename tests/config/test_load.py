@@ -305,3 +305,10 @@ def test_a_budget_that_cannot_be_is_named(yaml_file: Write, line: str, fault: st
 def test_two_lines_of_one_budget_need_different_instants(yaml_file: Write) -> None:
     line = "{scope: total, period: day, amount: 1}"
     assert "line 1 repeats line 0" in faults_of(yaml_file(f"budgets: [{line}, {line}]"))[0]
+
+
+@pytest.mark.parametrize("key", ["max_execution_time: 0s", "max_memory_usage: 0", "max_result_size: 0MiB"])
+def test_no_limit_of_the_sql_port_is_nothing(yaml_file: Write, key: str) -> None:
+    """The engine takes 0 for no limit."""
+    with pytest.raises(ConfigError, match=rf"sql\.{key.partition(':')[0]}: .*greater than 0"):
+        load_config(yaml_file(f"sql: {{{key}}}\n"), {})

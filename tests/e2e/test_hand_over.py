@@ -45,6 +45,18 @@ def test_replay_goes_through_the_running_collector_and_books_the_same(smoke: Mod
         assert collector.sql_json(BOOKED) == booked
 
 
+def test_a_file_that_is_named_and_cannot_be_read_fails_a_replay_that_is_handed_over_too(
+    collector: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "traces" / "readme.txt"
+    file.parent.mkdir()
+    file.write_text("what this is")
+    for path, status in ((file, 1), (file.parent, 0)):
+        done = collector.run("replay", str(path))
+        assert (done.returncode, "by the running collector" in done.stdout) == (status, True), done.stderr
+        assert "skipped" in done.stdout
+
+
 def test_a_second_collector_on_the_same_data_is_refused_with_the_reason(collector: Any, smoke: ModuleType) -> None:
     second = smoke.Collector(collector.folder)
     done = second.run("serve")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -29,7 +30,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     def invoke(*arguments: str) -> Result:
         # the captured spans keep their date while the calendar goes on
         kept = {"SPANLEDGER_DATA_DIR": str(data_dir), "SPANLEDGER_RETENTION_DAYS": "20000"}
-        return CliRunner().invoke(app, arguments, env=kept)
+        before = os.umask(0o022)
+        os.umask(before)
+        try:
+            return CliRunner().invoke(app, arguments, env=kept)
+        finally:
+            os.umask(before)
 
     paths = [str(path) for path in sorted(SCENARIOS.glob("*/request-*.pb"))]
     done = invoke("replay", *paths)

@@ -1,4 +1,4 @@
-"""Prices, tokens and certificates are read again while the collector runs: on SIGHUP, and when their files change."""
+"""Prices, tokens, passwords and certificates are read again while it runs: on SIGHUP, and when their files change."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client import CollectorRegistry
@@ -120,6 +121,16 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
     victim.close()
 
 
+@pytest.fixture
+def guarded(victim: Victim) -> Victim:
+    """With a SQL user."""
+    victim.end(signal.SIGTERM)
+    (victim.folder / "password").write_text("first")
+    (victim.folder / "collector.yaml").write_text(CONFIG + "sql: {users: [{name: fin, password_file: password}]}\n")
+    victim.start()
+    return victim
+
+
 def reloads(victim: Victim, part: str, outcome: str) -> float:
     with urllib.request.urlopen(f"http://127.0.0.1:{victim.telemetry}/metrics", timeout=30) as reply:
         for line in reply.read().decode().splitlines():
@@ -199,3 +210,32 @@ def test_a_running_collector_takes_new_prices_and_tokens_without_losing_a_span(v
     os.kill(victim.pid, signal.SIGHUP)
     until(lambda: send(victim, "new", new) is grpc.StatusCode.OK, "the new token is not taken")
     assert send(victim, "new", old) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def asks(victim: Victim, password: str) -> int:
+    url = f"http://127.0.0.1:{victim.sql}/?query=SELECT+1"
+    return httpx.get(url, auth=("fin", password), timeout=60).status_code
+
+
+@pytest.mark.slow
+def test_emptied_files_of_secrets_open_nothing_and_shut_nobody_out(guarded: Victim) -> None:
+    victim = guarded
+    token, password = victim.folder / "token", victim.folder / "password"
+    for empty in (token, password):
+        empty.write_text("")
+    for part in ("tokens", "users"):
+        until(lambda part=part: reloads(victim, part, "refused") >= 1, f"empty {part} were not refused")
+    assert send(victim, "agent", "first-token-of-acme") is grpc.StatusCode.OK
+    assert (asks(victim, ""), asks(victim, "first")) == (403, 200)
+    password.unlink()
+    os.kill(victim.pid, signal.SIGHUP)
+    until(lambda: reloads(victim, "users", "refused") >= 2, "a password that is gone was not refused")
+    assert asks(victim, "first") == 200
+    password.write_text("second")
+    until(lambda: asks(victim, "second") == 200, "the new password is not taken")
+    assert asks(victim, "first") == 403
+
+
+@pytest.mark.slow
+def test_what_to_ask_is_said_with_the_configuration_it_was_started_with(victim: Victim) -> None:
+    until(lambda: "report --by agent --last 1d --config collector.yaml\n" in victim.log.read_text(), "not said")

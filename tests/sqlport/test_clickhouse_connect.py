@@ -205,6 +205,12 @@ def test_a_user_with_a_tenant_sees_its_rows_only(connect: Connect) -> None:
         "SELECT * FROM system.parts",
         "SELECT total_rows FROM system.tables",
         "SELECT data_compressed_bytes FROM system.columns",
+        "SELECT table_rows FROM information_schema.tables",
+        "SELECT TABLE_ROWS FROM information_schema.tables",
+        "SELECT data_length, index_length FROM information_schema.TABLES",
+        "SELECT DATA_LENGTH FROM information_schema.TABLES",
+        "SELECT t.INDEX_LENGTH FROM information_schema.TABLES AS t",
+        "SELECT table_rows FROM INFORMATION_SCHEMA.TABLES",
         "EXPLAIN indexes = 1 SELECT * FROM calls",
         "EXPLAIN ESTIMATE SELECT * FROM calls",
         "SELECT * FROM merge('spanledger', '.*')",
@@ -213,6 +219,14 @@ def test_a_user_with_a_tenant_sees_its_rows_only(connect: Connect) -> None:
 def test_a_user_with_a_tenant_cannot_leave_it(connect: Connect, sql: str) -> None:
     with pytest.raises(DatabaseError, match=r"code: (497|164|62|47)"):
         connect(username="acme", password="pw").query(sql)
+
+
+@pytest.mark.parametrize("table", ["tables", "TABLES"])
+def test_a_user_with_a_tenant_still_sees_which_tables_there_are(connect: Connect, table: str) -> None:
+    sql = f"SELECT * FROM information_schema.{table} WHERE table_name = 'calls'"
+    result = connect(username="acme", password="pw").query(sql)
+    assert result.row_count == 1
+    assert not {"table_rows", "data_length", "index_length"} & {name.lower() for name in result.column_names}
 
 
 @pytest.mark.parametrize(

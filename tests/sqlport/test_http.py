@@ -266,6 +266,9 @@ def test_settings_are_lowered_not_raised_and_strangers_refused(ask: Ask) -> None
     assert ask(shown, max_execution_time="5", max_memory_usage="1000000000").text == "5\t1000000000\n"
     assert ask(shown, max_execution_time="0", max_memory_usage="0").text == "60\t2147483648\n"
     assert ask(shown, max_execution_time="9e9", max_memory_usage="-1").text == "60\t2147483648\n"
+    for never in ("1e-9", "1e-300"):  # the engine would round it to 0: no limit
+        assert ask(shown, max_execution_time=never).text == "0.001\t2147483648\n"
+        assert ask(f"{shown} SETTINGS max_execution_time = {never}").text == "0.001\t2147483648\n"
     assert ask("SELECT 1", max_execution_time="x").headers["x-clickhouse-exception-code"] == "36"
     unknown = ask("SELECT 1", no_such_setting="1")
     assert unknown.headers["x-clickhouse-exception-code"] == "164"
@@ -278,6 +281,14 @@ def test_the_store_settings_that_final_needs_are_on(ask: Ask) -> None:
         ask("SELECT getSetting('do_not_merge_across_partitions_select_final'), getSetting('readonly')").text
         == "true\t1\n"
     )
+
+
+@pytest.mark.parametrize("number", ["nan", "1e999", "-inf", "x"])
+@pytest.mark.parametrize("name", ["client_protocol_version", "session_timeout"])
+def test_what_is_no_number_is_said(ask: Ask, name: str, number: str) -> None:
+    answer = ask("SELECT 1", **{name: number})
+    assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (400, "36")
+    assert f"{name} must be a number" in answer.text
 
 
 def test_sessions_keep_settings_and_database(ask: Ask) -> None:

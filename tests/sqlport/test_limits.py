@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import socket
 import struct
@@ -16,6 +18,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from spanledger.config.units import Address
+from spanledger.sqlport.channel import Channel, ClientGone
 from spanledger.sqlport.server import SqlServer
 from spanledger.sqlport.settings import SqlSettings
 from spanledger_core.clock import SystemClock
@@ -138,6 +141,23 @@ def test_a_query_is_stopped_when_its_client_hangs_up(store: Store) -> None:
         assert eventually(
             lambda: metrics.registry.get_sample_value("spanledger_sql_queries_total", {"outcome": "failed"}) == 1
         )
+
+
+def test_nobody_complains_of_an_answer_that_nobody_waits_for() -> None:
+    complaints: list[str] = []
+
+    async def hung_up() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+        channel = Channel(loop, 1)
+        channel.abandon()
+        channel.fail(ClientGone())
+        await asyncio.sleep(0)
+        del channel
+        gc.collect()
+
+    asyncio.run(hung_up())
+    assert complaints == []
 
 
 def test_a_stream_is_stopped_when_its_client_hangs_up(store: Store) -> None:

@@ -65,6 +65,8 @@ def test_users_can_change_without_a_restart(store: Store) -> None:
         users[0] = SqlUser("ann", "new")
         assert httpx.get(url, auth=("ann", "old"), timeout=60).status_code == 403
         assert httpx.get(url, auth=("ann", "new"), timeout=60).status_code == 200
+        users[0] = SqlUser("ann", "")
+        assert httpx.get(url, auth=("ann", ""), timeout=60).status_code == 403
         stranger = httpx.get(url, timeout=60)
         assert stranger.status_code == 401
         assert stranger.headers["www-authenticate"].startswith("Basic ")

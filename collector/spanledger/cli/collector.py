@@ -29,10 +29,12 @@ def serve(
     import os
 
     from spanledger import logs, serve
+    from spanledger.ownership import keep_private
 
     configured = configuration(config)
     logs.setup(configured.log, os.environ)
-    raise typer.Exit(serve.run(configured))
+    keep_private(configured)
+    raise typer.Exit(serve.run(configured, config))
 
 
 def replay(
@@ -47,8 +49,8 @@ def replay(
     """Feed OTLP files through the same pipeline as live spans.
 
     \b
-    Directories are read in name order; files that are not OTLP are named and skipped. Replaying the same
-    files again changes nothing.
+    Directories are read in name order; files that are not OTLP are named and skipped, with exit status 1 if one
+    of them was given itself. Replaying the same files again changes nothing.
 
     \b
     Examples:
@@ -62,9 +64,11 @@ def replay(
 
     from spanledger import logs, replay
     from spanledger.cli.terminal import output
+    from spanledger.ownership import keep_private
 
     configured = configuration(config, store)
     logs.setup(configured.log, os.environ)
+    keep_private(configured)
     raise typer.Exit(replay.run(configured, paths, store, prices or [], output()))
 
 
@@ -81,10 +85,16 @@ def migrate(
     Example:
       spanledger migrate --store clickhouse://admin:secret@db:8123/spanledger
     """
-    configured = configuration(config, store)
+    import os
+
+    from spanledger import logs
     from spanledger.cli.stores import open_configured
     from spanledger.cli.target import refuse_while_running
+    from spanledger.ownership import keep_private
 
+    configured = configuration(config, store)
+    logs.setup(configured.log, os.environ)
+    keep_private(configured)
     refuse_while_running(configured, "migrated its store when it started")
     with open_configured(configured) as opened:
         applied = opened.migrate()

@@ -24,11 +24,12 @@ Every command reads the configuration as `serve` does (`--config`, `SPANLEDGER_*
 [configuration](configuration.md)), so that it looks where the collector writes.
 
 `query`, `report`, `doctor`, `prices explain` and `prices unpriced` ask, in this order: the store named by `--store`;
-the one of `SPANLEDGER_STORE` or the configuration; else the embedded store of `data_dir`. The embedded store is open in
-one process only: while a collector runs on it, they go through the SQL port whose address it leaves in
-`data_dir/sql-address.json`. `replay`, `reprice` and `forget` write: a collector that has the store open is handed the
-work over a socket in `data_dir`. A password in `--store` is seen by everybody who can list processes: put the store
-into `SPANLEDGER_STORE`, or the password into `store_password_file`.
+the one of `SPANLEDGER_STORE` or the configuration; else the collector that runs with this `data_dir`, whatever embedded
+store it has; else the embedded store of `data_dir`. The embedded store is open in one process only: while a collector
+runs on it, they go through the SQL port whose address it leaves in `data_dir/sql-address.json`. `replay`, `reprice` and
+`forget` write: a collector that has the store open is handed the work over a socket in `data_dir`. A password in
+`--store` is seen by everybody who can list processes: put the store into `SPANLEDGER_STORE`, or the password into
+`store_password_file`.
 """
 
 
@@ -84,6 +85,8 @@ def _row(parameter: Parameter) -> str:
         return f"| `{info.metavar}` | {'required' if parameter.default is inspect.Parameter.empty else ''} | {text} |"
     default = getattr(parameter.default, "value", parameter.default)
     shown = f"`{default}`" if default not in (None, False, "") else ""
+    if default is inspect.Parameter.empty:
+        shown = "required"
     # declared in Annotated, the first name stands where a default would
     names = [name for name in (info.default, *info.param_decls) if isinstance(name, str)]
     return f"| `{' '.join(filter(None, (', '.join(names), _value(parameter))))}` | {shown} | {text} |"

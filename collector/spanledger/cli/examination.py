@@ -13,7 +13,7 @@ import httpx
 
 from spanledger.cli import traffic
 from spanledger.cli.findings import Finding, fail, ok, warn
-from spanledger.cli.target import QueryTarget, open_target, rows
+from spanledger.cli.target import QueryTarget, collector_to_ask, open_target, rows
 from spanledger.config.exposure import exposure_warnings
 from spanledger.config.model import Config
 from spanledger.config.units import Address
@@ -141,7 +141,7 @@ def _prices(config: Config) -> Iterator[Finding]:
 
 def _store(config: Config, clock: Clock) -> Iterator[Finding]:
     address = StoreAddress.parse(config.store_url, config.data_dir)
-    if address.path is not None and not address.path.exists():
+    if address.path is not None and not address.path.exists() and collector_to_ask(config, address) is None:
         yield ok("store", f"none yet at {address.path}; the collector makes it")
         return
     try:

@@ -39,11 +39,13 @@ def reprice(
     asked = _asked(start, end, dry_run)
     from spanledger import logs
     from spanledger.cli.terminal import output
+    from spanledger.ownership import keep_private
     from spanledger.reprice import command, render
     from spanledger_core.clock import SystemClock
 
     configured = configuration(config, store)
     logs.setup(configured.log, os.environ)
+    keep_private(configured)
     result = command.run(configured, asked, prices or [], SystemClock(), output())
     render.show(result, asked, output())
 
@@ -76,10 +78,12 @@ def forget(
         raise typer.BadParameter("an empty id would be everybody without one", param_hint="--user")
     from spanledger import forget as erasure
     from spanledger import logs
+    from spanledger.ownership import keep_private
     from spanledger_core.clock import SystemClock
 
     configured = configuration(config, store)
     logs.setup(configured.log, os.environ)
+    keep_private(configured)
     person = erasure.person_of(configured, "user_id" if user is not None else "customer_id", name, tenant)
     proof = erasure.run(configured, person, dry_run, SystemClock())
     _show_proof(proof, dry_run)

@@ -29,11 +29,13 @@ def report(
     *,
     by: Annotated[By, typer.Option("--by", help="What to group by.", show_choices=True)] = By.agent,
     last: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--last", metavar="PERIOD", help="90m, 24h, 7d, 4w up to now; today, yesterday, month, last-month or all."
+            "--last",
+            metavar="PERIOD",
+            help="90m, 24h, 7d, 4w up to now; today, yesterday, month, last-month or all. By default 7d.",
         ),
-    ] = "7d",
+    ] = None,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Instead of --last: 2026-11-25.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End of --from; by default now.")] = None,
     tz: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of days and hours.")] = "UTC",
@@ -72,16 +74,18 @@ def report(
         typer.echo(render.as_csv(answer) if form is Form.csv else render.as_json(answer), nl=False)
 
 
-def _period(last: str, start: str | None, end: str | None, tz: str) -> Period:
+def _period(last: str | None, start: str | None, end: str | None, tz: str) -> Period:
     from spanledger.report import period
 
     try:
         zone = period.zone(tz)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--tz") from None
+    if last is not None and (start is not None or end is not None):
+        raise typer.BadParameter("say either --last, or --from and --to", param_hint="--last")
     try:
         if start is None and end is None:
-            return period.last(last, _now(zone))
+            return period.last(last or "7d", _now(zone))
         if start is None:
             raise typer.BadParameter("--to needs --from", param_hint="--to")
         return period.between(period.instant(start, zone), period.instant(end, zone) if end else _now(zone))

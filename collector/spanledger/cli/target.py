@@ -65,8 +65,18 @@ def _target(config: Config) -> QueryTarget:
     store = StoreAddress.parse(config.store_url, config.data_dir)
     if store.kind == "server":
         return HttpTarget.of_server(store)
-    running = running_collector(config.data_dir, store.path)
+    running = collector_to_ask(config, store)
     return HttpTarget.of_collector(running) if running is not None else EmbeddedTarget(store)
+
+
+def collector_to_ask(config: Config, store: StoreAddress) -> sql_address.SqlAddress | None:
+    """The collector that runs on the embedded `store`; where nobody named a store, the one of `data_dir` on any."""
+    running = running_collector(config.data_dir, store.path)
+    if running is not None or "store" in config.model_fields_set:
+        return running
+    address = sql_address.read(config.data_dir)
+    is_there = address is not None and sql_address.is_alive(address.pid) and _listens(address.url)
+    return address if is_there else None
 
 
 def running_collector(data_dir: Path, store: Path | None) -> sql_address.SqlAddress | None:

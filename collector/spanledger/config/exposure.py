@@ -53,4 +53,11 @@ def exposure_warnings(config: Config) -> list[str]:
             )
         elif not port.credentials and (tls is None or tls.client_ca_file is None):
             warnings.append(f"{port.key}: everybody who can reach {port.endpoint} can use it; {_remedy(port.key)}")
+    telemetry = config.telemetry.endpoint
+    if not telemetry.is_loopback:
+        # its pages hold no secret and name no tenant, so probes need not say anything to be let in
+        warnings.append(
+            f"telemetry: everybody who can reach {telemetry} can read health and metrics; let only probes and "
+            "Prometheus reach it"
+        )
     return warnings

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
+from spanledger.config.access import access_faults
 from spanledger.config.exposure import exposure_faults
 from spanledger.config.faults import Origin, fault_lines, unknown_key
 from spanledger.config.model import Config
@@ -68,7 +69,7 @@ def load_config(file: Path | None, environ: Mapping[str, str], store: str | None
         config = Config(**values)
     except ValidationError as error:
         raise ConfigError([*faults, *fault_lines(error, Config, origin)]) from None
-    faults += exposure_faults(config)
+    faults += [*access_faults(config), *exposure_faults(config)]
     if faults:
         raise ConfigError(faults)
     return config

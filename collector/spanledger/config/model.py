@@ -18,7 +18,7 @@ from spanledger.config.budgets import BudgetLine, unique
 from spanledger.config.content import content_fault
 from spanledger.config.secrets import Credential, StoreUrl, readable_file, secret_from_file
 from spanledger.config.section import Section, without_empty
-from spanledger.config.units import Address, Duration, Endpoint, Size, parse_url
+from spanledger.config.units import Address, Duration, Endpoint, Size, parse_url, some_time
 from spanledger_core.facts import Who
 
 MIB: Final = 1024 * 1024
@@ -90,7 +90,8 @@ class Token(Credential):
     token_file: Path | None = None
     """File that holds the token; read again when it changes."""
     tenant: str | None = None
-    """Stamped as `tenant_id` on everything sent with this token, whatever the spans claim."""
+    """Stamped as `tenant_id` on everything sent with this token, whatever the spans claim. Without one they may claim
+    any."""
 
 
 class Auth(Section):
@@ -137,11 +138,11 @@ class Sql(Listener):
     """Where to listen."""
     users: tuple[SqlUser, ...] = ()
     """Who may read. None configured: everybody who can connect."""
-    max_execution_time: Duration = timedelta(seconds=60)
+    max_execution_time: Annotated[Duration, AfterValidator(some_time)] = timedelta(seconds=60)
     """Longest query."""
-    max_memory_usage: Size = 1024 * MIB
+    max_memory_usage: Annotated[Size, Field(gt=0)] = 1024 * MIB
     """Most memory of one query."""
-    max_result_size: Size = 256 * MIB
+    max_result_size: Annotated[Size, Field(gt=0)] = 256 * MIB
     """Largest result of one query."""
 
 

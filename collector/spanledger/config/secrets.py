@@ -88,7 +88,7 @@ def masked(url: str) -> str:
 
 
 class Credential(BaseModel):
-    """A secret given in place or, better, as a file that is read again whenever it is needed."""
+    """A secret given in place or, better, as a file that is read again when it changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     kind: ClassVar[str]
@@ -99,12 +99,29 @@ class Credential(BaseModel):
         given, path = getattr(self, self.kind), getattr(self, f"{self.kind}_file")
         if (given is None) == (path is None):
             raise ValueError(f"set {self.kind}_file or {self.kind}, one of them")
-        readable_file(path)
-        if not self.secret():
-            raise ValueError(f"the {self.kind} is empty")
+        try:
+            self.secret()
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return self
 
     def secret(self) -> str:
-        """The secret as it is now: a file is read anew, so that it can be rotated."""
+        """The secret as it is now: a file is read anew, so that it can be rotated.
+
+        Raises `ConfigError` for an empty one, and for a file that cannot be read.
+        """
         given: SecretStr | None = getattr(self, self.kind)
-        return given.get_secret_value() if given is not None else secret_from_file(getattr(self, f"{self.kind}_file"))
+        if given is not None:
+            secret, where = given.get_secret_value(), ""
+        else:
+            path: Path = getattr(self, f"{self.kind}_file")
+            where = f" in {path}"
+            try:
+                secret = secret_from_file(path)
+            except OSError as error:
+                raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
+            except UnicodeDecodeError:
+                raise ConfigError([f"the {self.kind}{where} is not UTF-8 text"]) from None
+        if not secret.strip():
+            raise ConfigError([f"the {self.kind}{where} is empty"])
+        return secret

@@ -63,6 +63,13 @@ def parse_duration(value: object) -> timedelta:
     return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_DURATION_PART, value)))
 
 
+def some_time(value: timedelta) -> timedelta:
+    """The same duration. Raises `ValueError` where it is none."""
+    if not value:
+        raise ValueError("must be greater than 0s")
+    return value
+
+
 def show_duration(value: timedelta) -> str:
     """The shortest spelling that `parse_duration` reads back."""
     left = round(value.total_seconds() * 1000)

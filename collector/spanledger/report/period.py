@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 WORDS: Final = ("today", "yesterday", "month", "last-month", "all")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TOO_LONG: Final = "no calendar reaches that far; write --last all for everything"
 
 
 class Period(NamedTuple):
@@ -58,23 +59,30 @@ def last(text: str, now: datetime) -> Period:
     match = re.fullmatch(r"([1-9]\d{0,4})([mhdw])", text)
     if match is None:
         raise ValueError(f"{text!r} is no period; write 90m, 24h, 7d, 4w, {', '.join(WORDS[:-1])} or {WORDS[-1]}")
-    return between(_earlier(now, timedelta(**{_UNITS[match[2]]: int(match[1])})), now)
+    try:
+        start = _earlier(now, timedelta(**{_UNITS[match[2]]: int(match[1])}))
+    except OverflowError as error:
+        raise ValueError(_TOO_LONG) from error
+    return between(start, now)
 
 
 def between(start: datetime, end: datetime) -> Period:
     """A period of your own, compared with the same length before. Raises `ValueError` if it is empty."""
     if end <= start:
         raise ValueError("the period ends before it starts")
-    return Period(start, end, _earlier(start, end.astimezone(UTC) - start.astimezone(UTC)), start)
+    try:
+        return Period(start, end, _earlier(start, end.astimezone(UTC) - start.astimezone(UTC)), start)
+    except OverflowError as error:
+        raise ValueError(_TOO_LONG) from error
 
 
 def instant(text: str, tz: ZoneInfo) -> datetime:
     """`2026-11-25`, `2026-11-25T13:30`, with or without an offset; without one it is in `tz`. Raises `ValueError`."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=tz) if moment.tzinfo is None else moment.astimezone(tz)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is no time; write 2026-11-25 or 2026-11-25T13:30") from error
-    return moment.replace(tzinfo=tz) if moment.tzinfo is None else moment.astimezone(tz)
 
 
 def _earlier(moment: datetime, by: timedelta) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,9 @@ _TABLES: Final = ("create_state", "create_records", "create_aside", "create_susp
 
 
 def opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
-    """A connection as the spool needs it; the file is made if it is not there. Raises `sqlite3.Error`."""
+    """A connection as the spool needs it; the file is made if it is not there. Raises `sqlite3.Error` or `OSError`."""
+    # SQLite gives the files beside it the same permissions
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     database = sqlite3.connect(path, check_same_thread=False, timeout=10)
     database.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
     database.execute("PRAGMA journal_mode = WAL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -172,6 +173,9 @@ def _flag(args: Mapping[str, str], name: str) -> bool:
 
 def _number(args: Mapping[str, str], name: str, default: float) -> float:
     try:
-        return float(args.get(name) or default)
+        number = float(args.get(name) or default)
     except ValueError:
-        raise SqlError(36, f"{name} must be a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise SqlError(36, f"{name} must be a number")
+    return number

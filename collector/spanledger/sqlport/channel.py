@@ -29,6 +29,7 @@ class Channel:
         self._patience_s = patience_s
         self._room = threading.Semaphore(_PARTS_IN_FLIGHT)
         self._head: asyncio.Future[Head] = loop.create_future()
+        self._head.add_done_callback(_look_at)
         self._parts: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         self.gone = threading.Event()
 
@@ -77,8 +78,6 @@ class Channel:
         """Nobody reads any more: wake a waiting worker so that it can stop."""
         self.gone.set()
         self._room.release()
-        if self._head.done() and not self._head.cancelled():
-            self._head.exception()
 
     def _check(self) -> None:
         if self.gone.is_set():
@@ -96,3 +95,9 @@ class Channel:
         if not self._head.done():
             self._head.set_exception(error)
         self._parts.put_nowait(error)
+
+
+def _look_at(head: asyncio.Future[Head]) -> None:
+    """An error that comes when its client has hung up is nobody's to fetch: no reason for asyncio to complain."""
+    if not head.cancelled():
+        head.exception()

@@ -14,6 +14,7 @@ from spanledger.sqlport.settings import SqlSettings
 from spanledger_exporter.connections import READ_SETTINGS
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHORTEST_S: Final = 0.001
 _READ_ONLY: Final = ("1", "2", "true")
 
 
@@ -71,8 +72,10 @@ def _lowered(name: str, value: Any, limit: str) -> str:
         number = float(field_text(value))
     except ValueError:
         raise SqlError(36, f"setting {name} takes a number, not {field_text(value)[:40]!r}") from None
-    # Zero means "no limit" to the engine.
-    return f"{number:g}" if name == "max_execution_time" and 0 < number < float(limit) else _whole(number, limit)
+    # Zero means "no limit" to the engine, and so does what it rounds to zero.
+    if name == "max_execution_time" and 0 < number < float(limit):
+        return f"{max(number, _SHORTEST_S):g}"
+    return _whole(number, limit)
 
 
 def _whole(number: float, limit: str) -> str:

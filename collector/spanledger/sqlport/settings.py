@@ -20,17 +20,18 @@ class SqlUser:
     """Who may query. Every user is read-only; `tenant` confines one to rows of that tenant."""
 
     name: str
-    password: str = field(default="", repr=False)
-    """Plain, or `sha256:` and 64 hex digits; empty: no password is asked for."""
+    password: str | None = field(default=None, repr=False)
+    """Plain, or `sha256:` and 64 hex digits; None: no password is asked for; empty: none is right."""
     tenant: str | None = None
 
     def accepts(self, password: str) -> bool:
         """Whether `password` is right; takes the same time whichever byte is wrong."""
+        own = self.password or ""
         given = hashlib.sha256(password.encode()).hexdigest()
-        known = self.password.removeprefix(_HASHED).lower()
-        if not self.password.startswith(_HASHED):
-            known = hashlib.sha256(self.password.encode()).hexdigest()
-        return hmac.compare_digest(given, known)
+        known = own.removeprefix(_HASHED).lower()
+        if not own.startswith(_HASHED):
+            known = hashlib.sha256(own.encode()).hexdigest()
+        return hmac.compare_digest(given, known) and self.password != ""
 
 
 @dataclass(frozen=True)
