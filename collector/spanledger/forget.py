@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from spanledger import wiring
 from spanledger.cli.stores import open_configured
 from spanledger.config.model import Config
-from spanledger.forget_files import RefusedRows, SpoolFacts, drop_damaged
+from spanledger.forget_files import DamagedSpools, RefusedRows, SpoolFacts
 from spanledger.forgotten import Column, Forgotten, Person
 from spanledger.handing import collector_folder, hand_over
 from spanledger.ownership import own
@@ -41,6 +41,7 @@ _TO_THE_END: Final = {
 }
 TOMBSTONES: Final = "tombstones"
 SPOOL: Final = "spooled facts"
+DAMAGED: Final = "damaged spools"
 REFUSED: Final = "refused rows"
 FILES: Final = "files with old versions"
 
@@ -201,10 +202,11 @@ class Eraser:
         rows = StoredRows(self._store, person, until_ns // 1000, self._clock)
         spool_dir = wiring.spool_dir(self._config)
         spool = SpoolFacts(spool_dir, person, until_ns, self._clock)
+        damaged = DamagedSpools(spool_dir)
         refused = RefusedRows(self._config.data_dir / "dead-letters", person)
 
         def count() -> Counts:
-            return {**rows.count(), SPOOL: spool.count(), REFUSED: refused.count()}
+            return {**rows.count(), SPOOL: spool.count(), DAMAGED: damaged.count(), REFUSED: refused.count()}
 
         found = count()
         if dry:
@@ -216,7 +218,7 @@ class Eraser:
             spool.erase(traces)
         finally:
             self._spool_shrank(spool.freed_bytes)
-        drop_damaged(spool_dir, person)
+        damaged.erase()
         refused.erase()
         rows.erase(self._books)
         tombstones, left = rows.tombstones

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import shutil
 import sqlite3
@@ -121,21 +120,23 @@ def _facts(reader: Reader, body: bytes) -> Iterable[Fact]:
         return ()  # the spool sets it aside by itself
 
 
-def drop_damaged(spool: Path, person: Person) -> int:
-    """Delete files of damaged spools, kept to look at, that name the person; how many."""
-    dropped = 0
-    for folder in sorted(spool.glob("damaged-*")):
-        if any(_holds(file, person) for file in folder.iterdir()):
+class DamagedSpools:
+    """Files of damaged spools, kept to look at: whom they name cannot be told, so all of them may name the person."""
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+
+    def count(self) -> int:
+        """Folders of them."""
+        return len(self._folders())
+
+    def erase(self) -> None:
+        """Delete all of them."""
+        for folder in self._folders():
             shutil.rmtree(folder)
-            dropped += 1
-    return dropped
 
-
-def _holds(file: Path, person: Person) -> bool:
-    if not file.is_file() or not file.stat().st_size:
-        return False
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return any(content.find(name.encode()) >= 0 for name in person.names)
+    def _folders(self) -> list[Path]:
+        return sorted(self._spool.glob("damaged-*"))
 
 
 class RefusedRows:

@@ -314,12 +314,15 @@ class Service:
         limit = self._config.spool.max_bytes
         if self._spool.waiting_bytes > _SPOOL_NEARLY_FULL * limit:
             faults["spool"] = f"{self._spool.waiting_bytes} of {limit} bytes wait to be booked"
+        elif self._spool.trouble:
+            faults["spool"] = f"cannot write: {self._spool.trouble}"
         return faults
 
     def _refresh_spool(self) -> None:
         metrics = self.metrics
         metrics.spool_facts.set(self._spool.waiting_facts)
         metrics.spool_bytes.set(self._spool.waiting_bytes)
+        metrics.spool_kept_bytes.set(self._spool.kept_bytes)
         metrics.booking_lag_seconds.set(self._spool.waiting_s)
 
     def _refresh(self) -> None:

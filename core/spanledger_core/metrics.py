@@ -58,7 +58,10 @@ class Metrics:
         self.notes = counter("span_quality", "Spans with a quality remark, by kind and scope", "kind", "scope")
         # spool
         self.spool_facts = gauge("spool_facts", "Facts committed and not yet booked")
-        self.spool_bytes = gauge("spool_bytes", "Size of the spool")
+        self.spool_bytes = gauge("spool_bytes", "Bytes of the records that wait to be booked")
+        self.spool_kept_bytes = gauge(
+            "spool_kept_bytes", "Bytes of all records on disk, booked ones within the horizon included"
+        )
         self.spool_refused = counter("spool_refused_requests", "Requests refused: spool full")
         # assembly
         self.assembly_traces = gauge("assembly_traces", "Traces in memory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -10,7 +11,11 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from spanledger_core.otlp import TracesRequest
 
-_PREFIX: Final = "spanledger."
+_COST: Final = "spanledger.cost_usd"
+_COST_STATUS: Final = "spanledger.cost_status"
+_AGENT: Final = "spanledger.agent_id"
+_NOTE: Final = frozenset({_COST, _COST_STATUS, _AGENT})
+_SAID: Final = re.compile("|".join(map(re.escape, sorted(_NOTE))).encode())
 _PICODOLLARS: Final = 10**12
 _FRAME_BYTES: Final = 16
 """At most this many bytes of tags and lengths around one span in its scope, resource and request."""
@@ -37,18 +42,26 @@ SpanId: TypeAlias = tuple[bytes, bytes]
 
 
 def annotate(request: Any, notes: Mapping[SpanId, SpanNote]) -> Any:
-    """The request with `spanledger.*` attributes on the spans that have notes; the given one is left untouched."""
-    if not notes:
+    """The request with what is known of its calls on their spans; the given one is left untouched.
+
+    What a span says itself of its cost, or of the agent it is booked to, goes: another collector on the way put it
+    there, or nobody did who knows. Everything else the sender has said goes on, also under `spanledger.`.
+    """
+    if not notes and not any(map(_SAID.search, _spans_of(request))):
         return request
     annotated = TracesRequest()
     annotated.CopyFrom(request)
     for group in annotated.resource_spans:
         for part in group.scope_spans:
             for index, span in enumerate(part.spans):
-                note = notes.get(_id_of(span))
-                if note is not None:
-                    part.spans[index] = _with_note(span, note)
+                note = notes.get(_id_of(span)) if notes else None
+                if note is not None or _SAID.search(span):
+                    part.spans[index] = _without_note(span) + _encoded(note)
     return annotated
+
+
+def _spans_of(request: Any) -> Iterator[bytes]:
+    return (span for group in request.resource_spans for part in group.scope_spans for span in part.spans)
 
 
 def _id_of(span: bytes) -> SpanId:
@@ -62,30 +75,36 @@ def _id_of(span: bytes) -> SpanId:
     return decoded.trace_id, decoded.span_id
 
 
-def _with_note(span: bytes, note: SpanNote) -> bytes:
+def _encoded(note: SpanNote | None) -> bytes:
     """Attributes are a repeated field, and protobuf reads concatenated messages as one: the span's bytes stay as is.
 
     The cost is a double, as OTLP attributes know no decimals: for looking at, not for adding up.
     """
-    if _PREFIX.encode() in span:  # from another collector on the way
-        span = _without_notes(span)
+    if note is None:
+        return b""
     extra = trace_pb2.Span()
     if note.cost is not None:
-        extra.attributes.add(key=f"{_PREFIX}cost_usd").value.double_value = note.cost / _PICODOLLARS
-    extra.attributes.add(key=f"{_PREFIX}cost_status").value.string_value = note.cost_status
-    extra.attributes.add(key=f"{_PREFIX}agent_id").value.string_value = note.agent_id
-    return span + extra.SerializeToString()
+        extra.attributes.add(key=_COST).value.double_value = note.cost / _PICODOLLARS
+    extra.attributes.add(key=_COST_STATUS).value.string_value = note.cost_status
+    extra.attributes.add(key=_AGENT).value.string_value = note.agent_id
+    encoded: bytes = extra.SerializeToString()
+    return encoded
 
 
-def _without_notes(span: bytes) -> bytes:
+def _without_note(span: bytes) -> bytes:
+    if not _SAID.search(span):
+        return span
     try:
         decoded = trace_pb2.Span.FromString(span)
     except DecodeError:
         return span
-    kept = [attribute for attribute in decoded.attributes if not attribute.key.startswith(_PREFIX)]
+    kept = [attribute for attribute in decoded.attributes if attribute.key not in _NOTE]
+    if len(kept) == len(decoded.attributes):
+        return span
     del decoded.attributes[:]
     decoded.attributes.extend(kept)
-    return decoded.SerializeToString()
+    cleaned: bytes = decoded.SerializeToString()
+    return cleaned
 
 
 def split(request: Any, limit: int) -> Iterator[Any]:

@@ -8,13 +8,22 @@ from types import ModuleType
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
+SAID = {
+    "spanledger.customer_id": "acme",
+    "spanledger.step": "draft",
+    "spanledger.team": "search",
+    "spanledger.price.batch": "true",
+}
+"""Decides how the next collector books a call, and for how much: in a batch for half."""
+FORGED: dict[str, str | float] = {"spanledger.cost_usd": 0.0, "spanledger.agent_id": "somebody"}
 
-def send_one(smoke: ModuleType, port: int) -> None:
+
+def send_one(smoke: ModuleType, port: int, **said: str | float) -> None:
     provider = smoke.sdk(OTLPSpanExporter(endpoint=f"http://127.0.0.1:{port}", insecure=True))
     tracer = provider.get_tracer("app")
     with (
         tracer.start_as_current_span("GET /", attributes={"http.request.method": "GET"}),
-        tracer.start_as_current_span("chat gpt-4o", attributes=smoke.call_attributes()),
+        tracer.start_as_current_span("chat gpt-4o", attributes=smoke.call_attributes() | said),
     ):
         pass
     provider.shutdown()
@@ -33,14 +42,25 @@ def test_the_next_collector_books_the_same_from_enriched_spans(
             "SPANLEDGER_EXPORTERS__OTLP__PROTOCOL": protocol,
         }
         with smoke.Collector(tmp_path / "near", **onward, **fast) as near:
-            send_one(smoke, near.grpc)
+            send_one(smoke, near.grpc, **SAID, **FORGED)
             far.wait_for("SELECT count() FROM calls", 1)
             near.wait_for("SELECT count() FROM calls", 1)
-            booked = "SELECT trace_id, span_id, agent_id, toString(cost_usd) AS cost, cost_status FROM calls"
-            assert far.sql_json(booked) == near.sql_json(booked)
+            booked = (
+                "SELECT trace_id, span_id, agent_id, customer_id, step, team, toString(cost_usd) AS cost, cost_status, "
+                "price_ids FROM calls"
+            )
+            (found,) = far.sql_json(booked)
+            assert [found] == near.sql_json(booked)
+            assert {
+                "customer_id": "acme",
+                "step": "draft",
+                "team": "search",
+                "cost": "0.00375",
+            }.items() <= found.items()
             attributes = far.sql_json("SELECT attributes FROM calls")[0]["attributes"]
             assert attributes == {
-                "spanledger.cost_usd": "0.0075",
+                **{key: value for key, value in SAID.items() if ".price." not in key},  # those are not kept as they are
+                "spanledger.cost_usd": "0.00375",
                 "spanledger.cost_status": "priced",
                 "spanledger.agent_id": "shop",
             }

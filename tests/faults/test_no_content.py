@@ -148,7 +148,6 @@ def hostile_requests(canaries: Canaries) -> Iterator[ExportTraceServiceRequest]:
 def test_marks_in_place_of_content_are_found_nowhere(watched: Watched) -> None:
     canaries = Canaries()
     folders = sorted(path for path in (WHOLE if WHOLE.is_dir() else CAPTURED).iterdir() if path.is_dir())
-    folders = folders[:: max(1, len(folders) // 40)]
     answers = []
     for folder in folders:
         for path in sorted(folder.glob("request-*.pb")):

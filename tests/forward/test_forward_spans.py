@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -26,8 +27,8 @@ def request_of(*spans: bytes) -> Any:
     return request
 
 
-def annotated(span: bytes) -> bytes:
-    request = annotate(request_of(span), {(TRACE, SPAN): Note()})
+def annotated(span: bytes, *, booked: bool = True) -> bytes:
+    request = annotate(request_of(span), {(TRACE, SPAN): Note()} if booked else {})
     return bytes(request.resource_spans[0].scope_spans[0].spans[0])
 
 
@@ -55,9 +56,34 @@ def test_notes_of_a_collector_before_us_are_replaced() -> None:
     assert keys(annotated(once)) == ["other", *OWN]
 
 
+SENDERS = ["spanledger.customer_id", "spanledger.step", "spanledger.team", "spanledger.price.batch", "spanledger.agent"]
+
+
+def test_what_the_sender_said_goes_on_beside_a_note() -> None:
+    span = Span(trace_id=TRACE, span_id=SPAN, attributes=[{"key": key} for key in [*SENDERS, *OWN]])
+    assert keys(annotated(span.SerializeToString())) == [*SENDERS, *OWN]
+
+
+@pytest.mark.parametrize("booked", [True, False])
+def test_a_span_without_a_note_loses_a_forged_one_and_nothing_else(booked: bool) -> None:
+    forged = Span(trace_id=TRACE, span_id=b"x" * 8, attributes=[{"key": key} for key in [*OWN, *SENDERS]])
+    assert keys(annotated(forged.SerializeToString(), booked=booked)) == SENDERS
+
+
+def test_a_value_that_reads_like_a_note_is_the_senders() -> None:
+    span = Span(trace_id=TRACE, span_id=b"x" * 8)
+    span.attributes.add(key="note").value.string_value = "set spanledger.cost_usd"
+    assert annotated(span.SerializeToString(), booked=False) == span.SerializeToString()
+
+
+def test_a_request_without_notes_is_not_touched() -> None:
+    request = request_of(Span(attributes=[{"key": key} for key in SENDERS]).SerializeToString())
+    assert annotate(request, {}) is request
+
+
 def test_what_cannot_be_decoded_is_handed_on_as_it_is() -> None:
     assert annotated(b"\xff\xff") == b"\xff\xff"
-    broken = Span(trace_id=TRACE, span_id=SPAN).SerializeToString() + b"\x4a\x7fspanledger."
+    broken = Span(trace_id=TRACE, span_id=SPAN).SerializeToString() + b"\x4a\x7fspanledger.cost_usd"
     assert annotated(broken).startswith(broken)
 
 

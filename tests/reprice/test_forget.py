@@ -211,6 +211,15 @@ def test_refused_rows_are_taken_out_of_their_files(make: ModuleType, book: Any, 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_damaged_spools_go_whomever_they_name(store: Store, forget: Any, tmp_path: Path) -> None:
+    damaged = tmp_path / "spool" / "damaged-1"
+    damaged.mkdir(parents=True)
+    (damaged / "spool.db").write_bytes(b"al" + bytes(100) + b"ice")  # a name that goes on in another page
+    proof = forget(ALICE)
+    assert (proof.found["damaged spools"], proof.left["damaged spools"]) == (1, 0)
+    assert not damaged.exists()
+
+
 def test_hashed_ids_are_found_by_what_they_were_made_of(tmp_path: Path) -> None:
     environment = {"SPANLEDGER_HASH_IDENTIFIERS": "[user_id]", "SPANLEDGER_HASH_KEY": "k" * 32}
     config = load_config(None, environment, None)

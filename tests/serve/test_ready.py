@@ -8,10 +8,15 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
 from bench.faults.process import Victim
+from spanledger.config.load import load_config
+from spanledger.serve import Service
+from spanledger_core.clock import SystemClock
 
 
 @pytest.fixture
@@ -44,3 +49,22 @@ def test_a_reload_asked_for_while_it_starts_does_not_end_it(victim: Victim) -> N
     os.kill(victim.pid, signal.SIGHUP)
     victim.await_ready()
     assert victim.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(
+    ("waiting_bytes", "trouble", "said"),
+    [
+        (940_000, "", None),
+        (960_000, "", "960000 of 1000000 bytes wait to be booked"),
+        (0, "database or disk is full", "cannot write: database or disk is full"),
+    ],
+)
+def test_a_spool_that_is_nearly_full_or_cannot_write_is_not_ready(
+    tmp_path: Path, waiting_bytes: int, trouble: str, said: str | None
+) -> None:
+    environment = {"SPANLEDGER_DATA_DIR": str(tmp_path), "SPANLEDGER_SPOOL__MAX_BYTES": "1000000"}
+    service = Service(load_config(None, environment, None), SystemClock(), Event())
+    service._not_taking = ""
+    service._booker = SimpleNamespace(alive=True)  # type: ignore[assignment]
+    service._spool = SimpleNamespace(waiting_bytes=waiting_bytes, trouble=trouble)  # type: ignore[assignment]
+    assert service._ready().get("spool") == said

@@ -17,7 +17,7 @@ from spanledger.spool.codec import FORMAT, Reader, UnreadableRecord, encode_batc
 from spanledger.spool.disk import DiskSpool, SpoolSettings
 from spanledger.spool.waiting import Waiting
 from spanledger_core.clock import ManualClock, SystemClock
-from spanledger_core.errors import ConfigError
+from spanledger_core.errors import Busy, ConfigError
 from spanledger_core.facts import NOBODY, About, Details, Fact, FactBatch, Resource, SpanClass, Usage, Who
 
 RESOURCE = Resource("process", "shop", "prod", Who(tenant_id="t"), (("region", "eu"),))
@@ -191,9 +191,12 @@ def test_a_spool_of_the_first_format_is_brought_up_to_date_and_read(tmp_path: Pa
             "CREATE TABLE records (sequence INTEGER PRIMARY KEY AUTOINCREMENT, arrived_ms INTEGER NOT NULL,"
             " facts INTEGER NOT NULL, body BLOB NOT NULL);"
         )
+        now_ms = SystemClock().now_ns() // 1_000_000
         without_checksum = bytes([1]) + encode_batch(batch)[5:]
         for _ in range(2):
-            database.execute("INSERT INTO records (arrived_ms, facts, body) VALUES (1, 1, ?)", (without_checksum,))
+            database.execute(
+                "INSERT INTO records (arrived_ms, facts, body) VALUES (?, 1, ?)", (now_ms, without_checksum)
+            )
     database.close()
     for _ in range(2):
         spool = open_spool(tmp_path)
@@ -245,11 +248,12 @@ def test_records_of_a_time_the_clock_has_left_leave_one_horizon_later(tmp_path: 
 
 def test_what_is_kept_after_booking_has_a_bound_in_bytes(tmp_path: Path) -> None:
     size = len(encode_batch(FactBatch((fact(1),))))
-    spool = DiskSpool(tmp_path, SpoolSettings(max_bytes=10 * size), ManualClock())
+    clock = ManualClock()
+    spool = DiskSpool(tmp_path, SpoolSettings(max_bytes=10 * size), clock)
     for number in range(1, 41):
         spool.confirm(spool.append(FactBatch((fact(number),))))
     spool.release()
-    again = open_spool(tmp_path)
+    again = open_spool(tmp_path, clock)
     assert 10 <= len(again.read(99, 0)) <= 12
     again.release()
 
@@ -303,3 +307,65 @@ def test_how_long_the_oldest_waits_is_known_over_restarts(tmp_path: Path) -> Non
     again.confirm(2)
     assert again.waiting_s == 0
     again.release()
+
+
+def aged(spool: DiskSpool, clock: ManualClock, records: int) -> int:
+    """So many records, past the horizon; the last sequence."""
+    last = [spool.append(FactBatch((fact(number),))) for number in range(1, records + 1)][-1]
+    clock.advance(11)
+    return last
+
+
+def test_as_much_leaves_as_was_confirmed_however_much_at_once(tmp_path: Path) -> None:
+    clock = ManualClock()
+    spool = DiskSpool(tmp_path, SpoolSettings(horizon_s=10, fsync=False), clock)
+    spool.confirm(aged(spool, clock, 1300))
+    assert spool.kept_bytes == 0
+    spool.release()
+
+
+def test_what_is_past_the_horizon_leaves_while_nothing_comes(tmp_path: Path) -> None:
+    clock = ManualClock()
+    spool = open_spool(tmp_path, clock, horizon_s=10)
+    spool.confirm(spool.append(FactBatch((fact(1),))))
+    spool.append(FactBatch((fact(2),)))
+    assert len(spool.read(9, 0)) == 2
+    clock.advance(11)
+    kept = spool.kept_bytes
+    assert not spool.read(9, 0)
+    assert 0 < spool.kept_bytes < kept, "what waits stays"
+    spool.release()
+    again = open_spool(tmp_path, clock, horizon_s=10)
+    assert [record.sequence for record in again.read(9, 0)] == [2]
+    again.release()
+
+
+def test_what_is_past_the_horizon_leaves_when_the_spool_is_opened(tmp_path: Path) -> None:
+    clock = ManualClock()
+    spool = DiskSpool(tmp_path, SpoolSettings(fsync=False), clock)
+    spool.confirm(aged(spool, clock, 1100))
+    spool.release()
+    again = open_spool(tmp_path, clock, horizon_s=10)
+    assert again.kept_bytes == 0
+    assert again.kept_since_ns is None
+    assert again.append(FactBatch((fact(1),))) == 1101
+    again.release()
+
+
+def test_every_commit_is_synced_before_it_is_acknowledged(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    assert spool._writing.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert spool._writing.execute("PRAGMA synchronous").fetchone() == (2,)
+    spool.release()
+
+
+def test_a_disk_that_takes_nothing_is_told_until_it_takes_writes_again(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    spool._writing.execute("PRAGMA query_only = ON")
+    with pytest.raises(Busy):
+        spool.append(FactBatch((fact(1),)))
+    assert "readonly" in spool.trouble
+    spool._writing.execute("PRAGMA query_only = OFF")
+    assert not spool.read(9, 0)
+    assert spool.trouble == ""
+    spool.release()

@@ -32,6 +32,7 @@ from spanledger_core.stages import SpoolRecord
 
 _log = structlog.get_logger(__name__)
 _DELETE_AT_ONCE: Final = 500
+"""Old records that any commit drops at most; one that confirms more drops twice as many as it confirms."""
 _COMMIT_S: Final = 10.0
 _PROGRAM: Final = version("spanledger")
 
@@ -87,6 +88,7 @@ class DiskSpool:
         """Unread records that are in memory, in order; what is not here is read from disk when its turn comes."""
         self._hot_facts = 0
         self._closed = False
+        self._trouble = ""
         self._committing = False
         """Some thread is: those that come meanwhile wait together for the next commit."""
         try:
@@ -108,10 +110,13 @@ class DiskSpool:
         self._confirmed: int = opened.execute(SQL["state"]).fetchone()[1]
         self._confirm_to: int = self._confirmed
         self._last = database.last_sequence(opened)
+        self._kept_bytes: int = opened.execute(SQL["kept_bytes"]).fetchone()[0]
+        while dropped := self._drop_oldest(opened, self._confirmed, self._now_ms(), _DELETE_AT_ONCE):
+            opened.commit()
+            self._kept_bytes -= dropped
         first, oldest_ms = opened.execute(SQL["oldest_kept"]).fetchone()
         self._read_to: int = self._last if first is None else first - 1
         self._kept_since_ns: int | None = None if oldest_ms is None else oldest_ms * 1_000_000
-        self._kept_bytes: int = opened.execute(SQL["kept_bytes"]).fetchone()[0]
         self._waiting = Waiting(self._settings.max_bytes)
         self._waiting.recover(opened, self._confirmed, self._last)
 
@@ -164,9 +169,10 @@ class DiskSpool:
                     SQL["insert_record"],
                     [(first + at, now_ms, len(one.batch.facts), one.body) for at, one in enumerate(group)],
                 )
-                if confirm_to > self._confirmed:
+                if confirm_to > self._confirmed or not group:
                     writing.execute(SQL["confirm"], (confirm_to,))
-                    dropped = self._drop_oldest(writing, confirm_to, now_ms)
+                at_once = max(_DELETE_AT_ONCE, 2 * (confirm_to - self._confirmed))
+                dropped = self._drop_oldest(writing, confirm_to, now_ms, at_once)
         except sqlite3.Error as failure:
             quiet = self._once.admit("commit")
             if quiet is not None:
@@ -174,11 +180,11 @@ class DiskSpool:
             return 0, failure
         return dropped, None
 
-    def _drop_oldest(self, writing: sqlite3.Connection, confirm_to: int, now_ms: int) -> int:
+    def _drop_oldest(self, writing: sqlite3.Connection, confirm_to: int, now_ms: int, at_once: int) -> int:
         """Delete confirmed records that are past the horizon, or beyond the bound in bytes; how many bytes."""
         horizon_ms = now_ms - int(self._settings.horizon_s * 1000)
         last, size = 0, 0
-        for sequence, arrived_ms, length in writing.execute(SQL["oldest"], (confirm_to, _DELETE_AT_ONCE)):
+        for sequence, arrived_ms, length in writing.execute(SQL["oldest"], (confirm_to, at_once)):
             if arrived_ms > now_ms:
                 writing.execute(SQL["clamp_arrivals"], (now_ms,))
                 break
@@ -193,6 +199,7 @@ class DiskSpool:
         """Answer those who waited: their records are on disk, or none of them is. The first of the rest is next."""
         with self._changed:
             self._kept_bytes -= dropped
+            self._trouble = str(error) if error is not None else ""
             for one in group:
                 one.error = error
                 one.is_done = True
@@ -225,16 +232,35 @@ class DiskSpool:
     def read(self, limit: int, timeout_s: float) -> Sequence[SpoolRecord]:
         """The next records in order; after a restart first those already booked, marked so."""
         with self._changed:
-            self._changed.wait_for(lambda: self._read_to < self._last or self._closed, timeout_s)
+            is_idle = not self._changed.wait_for(lambda: self._read_to < self._last or self._closed, timeout_s)
             hot = self._take_hot(limit)
             first = self._read_to + 1
             last = self._hot[0][0] - 1 if self._hot else self._last
             confirmed = self._confirmed
+        if is_idle:
+            self._look_after()
         records = hot or (self._from_disk(first, last, limit) if first <= last else [])
         if not hot:
             with self._changed:
                 self._read_to = records[-1][0] if len(records) == limit else last
         return [SpoolRecord(sequence, batch, sequence <= confirmed) for sequence, batch in records]
+
+    def _look_after(self) -> None:
+        """While nothing comes to commit: drop what is due, and see whether the disk takes writes again."""
+        if not self._trouble and not self._is_due():
+            return
+        with self._changed:
+            if self._committing:
+                return
+            self._committing = True
+        self._commit()
+
+    def _is_due(self) -> bool:
+        oldest = self._reading.execute(SQL["oldest"], (self._confirmed, 1)).fetchone()
+        if oldest is None:
+            return False
+        too_old = oldest[1] < self._now_ms() - int(self._settings.horizon_s * 1000)
+        return too_old or self._kept_bytes > self._settings.max_bytes
 
     def _take_hot(self, limit: int) -> list[tuple[int, FactBatch]]:
         taken: list[tuple[int, FactBatch]] = []
@@ -339,6 +365,11 @@ class DiskSpool:
     def kept_bytes(self) -> int:
         """Bytes of all records on disk, confirmed ones within the horizon included."""
         return self._kept_bytes
+
+    @property
+    def trouble(self) -> str:
+        """Why the last commit failed; empty if it did not."""
+        return self._trouble
 
     @property
     def drained(self) -> bool:

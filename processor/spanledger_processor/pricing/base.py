@@ -322,7 +322,7 @@ def _can_be(found: Match[str]) -> bool:
     if len(digits) == len("122026"):
         return _is_past(digits, "%m%Y")
     # month and day, or year and month: only the name's own family could say which
-    return _is_past(f"2024{digits}", "%Y%m%d") or _is_past(digits, "%y%m")
+    return _is_past(f"2024{digits}", "%Y%m%d") or _is_past(f"20{digits}", "%Y%m")
 
 
 def _is_past(text: str, form: str) -> bool:

@@ -124,7 +124,7 @@ def _lag() -> Panel:
 
 def _assembly() -> Panel:
     memory = Prom("sum(spanledger_assembly_bytes)", "traces in memory")
-    disk = Prom("sum(spanledger_spool_bytes)", "spool on disk")
+    disk = Prom("sum(spanledger_spool_kept_bytes)", "spool on disk")
     return _metrics("Memory and disk", "Traces that can still correct rows, and the spool.", [memory, disk], "bytes")
 
 
