@@ -69,7 +69,7 @@ class Metrics:
         self.assembly_events = counter("assembly_events", "Repeats, conflicts, evictions and the like", "kind")
         # booking
         self.booked_calls = counter("booked_calls", "Call rows made, corrections included", "cost_status")
-        self.corrections = counter("corrections", "Booked rows replaced or withdrawn", "op")
+        self.corrections = counter("corrections", "Booked rows withdrawn, by a correction or by the sweep", "op")
         self.unpriced_calls = counter("unpriced_calls", "Calls booked without a known price")
         self.reported_costs = counter(
             "reported_costs",

@@ -22,13 +22,14 @@ from spanledger_receiver.bodies import ENCODINGS, inflate, is_known_encoding, to
 from spanledger_receiver.envelope import Encoding
 from spanledger_receiver.intake import Intake
 from spanledger_receiver.responses import TAKEN, TAKEN_JSON, encode_receipt, encode_receipt_json
-from spanledger_receiver.settings import HttpSettings
+from spanledger_receiver.settings import MEBIBYTE, HttpSettings
 from spanledger_receiver.status import Failure, Unsupported, encode_status, encode_status_json, http_headers
 
 _PROTOBUF: Final = "application/x-protobuf"
 _JSON: Final = "application/json"
 _ENCODINGS: Final[dict[str, Encoding]] = {_PROTOBUF: "protobuf", _JSON: "json"}
 _BUFFERS_FULL_RETRY_S: Final = 1.0
+_MAX_DISCARDED: Final = 64 * MEBIBYTE
 
 _Take = Callable[[bytes, str, Encoding, "str | None"], bytes]
 """(body, content encoding, encoding, tenant) -> answer; runs in a worker thread."""
@@ -107,22 +108,37 @@ class _Endpoints:
     @asynccontextmanager
     async def _body(self, request: Request) -> AsyncIterator[bytes]:
         """The body as sent, counted against what all requests together may hold until the block ends."""
-        limit = self._settings.max_request_bytes
-        if int(request.headers.get("content-length") or 0) > limit:
-            raise too_large(limit)
         body = bytearray()
         try:
-            async for chunk in request.stream():
+            async for chunk in _chunks(request, self._settings.max_request_bytes):
                 self._buffered += len(chunk)
                 body += chunk
-                if len(body) > limit:
-                    raise too_large(limit)
                 if self._buffered > self._settings.max_buffered_bytes:
                     raise Busy("too many requests are being received at once", _BUFFERS_FULL_RETRY_S)
             self._intake.count_bytes(len(body))
             yield bytes(body)
         finally:
             self._buffered -= len(body)
+
+
+async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The pieces of a body up to the limit. Raises `TooLarge` for one beyond it, after reading and discarding the rest.
+
+    Many senders read no answer before they have sent everything: without this they see a broken connection, and repeat.
+    """
+    size = int(request.headers.get("content-length") or 0)
+    waits = request.headers.get("expect", "").lower() == "100-continue"
+    if size > limit and (waits or size > limit + _MAX_DISCARDED):
+        raise too_large(limit)
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit + _MAX_DISCARDED:
+            break
+        if max(size, received) <= limit:
+            yield chunk
+    if max(size, received) > limit:
+        raise too_large(limit)
 
 
 def _media_type(request: Request) -> str:

@@ -25,7 +25,7 @@ from spanledger_receiver.json_mapping import Malformed, fill, plan_of
 _ID_REASONS: Final = {"traceId": "bad_trace_id", "spanId": "bad_span_id", "parentSpanId": "bad_parent_id"}
 _GROUP: Final = plan_of(ResourceSpans.DESCRIPTOR, without="scope_spans")
 _SCOPE: Final = plan_of(ScopeSpans.DESCRIPTOR, without="spans")
-_SPAN: Final = plan_of(Span.DESCRIPTOR)
+_SPAN: Final = plan_of(Span.DESCRIPTOR, without="links")  # nobody reads them, and a bad id in one spoils no span
 
 _SURROGATE: Final = re.compile(
     rb"(?<!\\)(?P<even>(?:\\\\)*)"  # backslashes that escape one another

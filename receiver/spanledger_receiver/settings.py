@@ -50,6 +50,6 @@ class HttpSettings:
     keep_alive_s: float = 75.0
     """How long an idle connection stays open: longer than exporters wait between two batches (5 to 60 s)."""
     max_connections: int = 4096
-    """Open at once; beyond that new ones are closed."""
+    """Open at once; beyond that the longest idle one is closed for a new one."""
     reuse_port: bool = False
     tls: TlsSettings | None = None

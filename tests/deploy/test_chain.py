@@ -9,13 +9,16 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from types import ModuleType
 from typing import Any
 
 import grpc
 import pytest
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bench import payload
 from spanledger.config.tree import merged
@@ -33,7 +36,7 @@ pytestmark = [
 
 
 def _needs(name: str) -> None:
-    """The exporter that balances is in the contrib distribution; `make chain` leaves it out for its size."""
+    """The exporter that balances needs modules that not every Go proxy has; `make chain` builds without it."""
     if name == "route-by-trace":
         known = subprocess.run([BINARY, "components"], capture_output=True, text=True, timeout=60, check=True).stdout
         if "loadbalancing" not in known:
@@ -125,6 +128,60 @@ def _send(port: int, seeds: range) -> list[int]:
             export(body, timeout=20, wait_for_ready=True)
             acknowledged.append(seed)
     return acknowledged
+
+
+CONTENT = {
+    "gen_ai.prompt.0.content",
+    "gen_ai.completion.0.tool_calls.0.arguments",
+    "ai.prompt.messages",
+    "ai.response.toolCalls",
+    "llm.input_messages.0.message.contents.0.message_content.text",
+    "mlflow.spanInputs",
+}
+FIGURES = {"gen_ai.usage.input_tokens", "gen_ai.request.model", "gen_ai.prompt", "gen_ai.completion"}
+
+
+@pytest.fixture
+def recorder(smoke: ModuleType) -> Iterator[tuple[int, Queue[bytes]]]:
+    """The port of a backend that answers everything, and the requests it got."""
+    (port,) = smoke.free_ports(1)
+    taken: Queue[bytes] = Queue()
+
+    def export(body: bytes, _: grpc.ServicerContext) -> bytes:
+        taken.put(body)
+        return b""
+
+    service, method = EXPORT.strip("/").split("/")
+    server = grpc.server(ThreadPoolExecutor(2))
+    handlers = {method: grpc.unary_unary_rpc_method_handler(export)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    yield port, taken
+    server.stop(None).wait()
+
+
+def test_content_leaves_the_spans_and_nothing_else_does(
+    deploy: Path, smoke: ModuleType, tmp_path: Path, chain: list[Chain], recorder: tuple[int, Queue[bytes]]
+) -> None:
+    behind, taken = recorder
+    (port,) = smoke.free_ports(1)
+    file = _configuration(deploy, tmp_path, "chain", port, [behind])
+    strip = yaml.safe_load((deploy / "opentelemetry-collector/strip-content.yaml").read_text())
+    file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), strip)))
+    chain.append(Chain(file, port))
+    chain[0].start()
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(name="chat", trace_id=b"t" * 16, span_id=b"s" * 8)
+    event = span.events.add(name="exception")
+    for target, names in ((span, CONTENT | FIGURES), (event, {"exception.message", "exception.type"})):
+        for name in sorted(names):
+            target.attributes.add(key=name).value.string_value = "7"
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        channel.unary_unary(EXPORT)(request.SerializeToString(), timeout=60, wait_for_ready=True)
+    arrived = ExportTraceServiceRequest.FromString(taken.get(timeout=60)).resource_spans[0].scope_spans[0].spans[0]
+    assert {attribute.key for attribute in arrived.attributes} == FIGURES
+    assert [attribute.key for attribute in arrived.events[0].attributes] == ["exception.type"]
 
 
 @pytest.mark.parametrize("name", ["chain", "route-by-trace"])

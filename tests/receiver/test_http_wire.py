@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import socket
 import threading
 import time
 import tracemalloc
+import urllib.error
+import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -24,6 +28,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from spanledger_core.errors import Busy, ConfigError, StoreUnavailable
 from spanledger_core.stages import Receipt
+from spanledger_receiver import http_protocol
 from spanledger_receiver.auth import Access
 
 MakeRequest = Callable[..., ExportTraceServiceRequest]
@@ -197,6 +202,28 @@ def test_a_body_of_64_mib_is_413_with_a_clear_error(http_receiver: Any, post: An
     assert http_receiver.sink.requests == []
 
 
+@pytest.mark.parametrize("size", [17, 20, 64])
+def test_a_sender_that_closes_its_connection_is_told_that_its_body_is_too_large(http_receiver: Any, size: int) -> None:
+    """urllib sends `connection: close` and reads no answer before it has sent everything."""
+    headers = {"content-type": JSON}
+    request = urllib.request.Request(f"{http_receiver.url}/v1/traces", b"\0" * (size << 20), headers, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(request, timeout=60)
+    with raised.value as answer:
+        assert answer.code == 413
+        assert "16777216 bytes" in json.load(answer)["message"]
+
+
+def test_a_sender_that_asks_first_is_refused_before_it_sends(http_receiver: Any) -> None:
+    with ExitStack() as open_ones:
+        connection = _connect(open_ones, http_receiver)
+        connection.sendall(
+            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b"expect: 100-continue\r\ncontent-length: 20000000\r\n\r\n"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_body_of_unknown_length_is_cut_at_the_limit(start_http: Any) -> None:
     receiver = start_http(max_request_bytes=1 << 20)
     chunks = (b"\0" * 65536 for _ in range(40))
@@ -316,13 +343,85 @@ def eventually(holds: Callable[[], bool], within_s: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def test_connections_beyond_the_bound_are_closed(start_http: Any, post: Any) -> None:
-    receiver = start_http(max_connections=2)
+def test_a_flood_of_idle_connections_keeps_nobody_out(start_http: Any, make_request: MakeRequest) -> None:
+    receiver = start_http(max_connections=8)
     address = ("127.0.0.1", receiver.server.port)
-    with socket.create_connection(address, timeout=5), socket.create_connection(address, timeout=5):
-        eventually(lambda: is_cut_off(lambda: post(receiver, b"")))
-    eventually(lambda: not is_cut_off(lambda: post(receiver, b"")))
-    assert post(receiver, b"").status_code == 200
+    with ExitStack() as flood, httpx.Client(timeout=60) as client:
+        for _ in range(40):
+            flood.enter_context(socket.create_connection(address, timeout=60))
+        for _ in range(3):
+            body, headers = make_request().SerializeToString(), {"content-type": PROTOBUF}
+            assert client.post(f"{receiver.url}/v1/traces", content=body, headers=headers).status_code == 200
+            assert httpx.post(f"{receiver.url}/v1/traces", content=body, headers=headers, timeout=60).status_code == 200
+
+
+def test_the_longest_idle_connection_makes_room_and_no_other(start_http: Any) -> None:
+    receiver = start_http(max_connections=2)
+    ask = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    with ExitStack() as open_ones:
+        first, second = (_connect(open_ones, receiver) for _ in range(2))
+        for connection in (second, first):  # now the second one is idle the longest
+            connection.sendall(ask)
+            assert _status(connection) == 404
+        third = _connect(open_ones, receiver)
+        assert second.recv(1000) == b""
+        for connection in (first, third):
+            connection.sendall(ask)
+            assert _status(connection) == 404
+
+
+def test_requests_under_way_are_not_cut_for_a_new_connection(start_http: Any) -> None:
+    receiver = start_http(max_connections=2)
+    receiver.sink.hold = threading.Event()
+    head = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    body = envelope(SPAN)
+    with ExitStack() as open_ones:
+        unanswered, unsent = (_connect(open_ones, receiver) for _ in range(2))
+        unsent.sendall(head)
+        unanswered.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert receiver.sink.entered.wait(60)
+        eventually(lambda: _is_refused(receiver), within_s=60)
+        receiver.sink.hold.set()
+        assert _status(unanswered) == 200
+        unsent.sendall(b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert _status(unsent) == 200
+
+
+def _connect(open_ones: ExitStack, receiver: Any) -> socket.socket:
+    return open_ones.enter_context(socket.create_connection(("127.0.0.1", receiver.server.port), timeout=60))
+
+
+def _status(connection: socket.socket) -> int:
+    """Of the next answer, which is read whole."""
+    with http.client.HTTPResponse(connection) as answer:
+        answer.begin()
+        answer.read()
+        return answer.status
+
+
+def _is_refused(receiver: Any) -> bool:
+    return is_cut_off(lambda: httpx.post(f"{receiver.url}/v1/traces", timeout=60))
+
+
+def test_silence_is_cut_before_a_slow_request_is(start_http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "_FIRST_BYTE_S", 0.3)
+    receiver = start_http(request_timeout_s=120)
+    with ExitStack() as open_ones:
+        slow, silent = (_connect(open_ones, receiver) for _ in range(2))
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        assert _status(silent) == 408
+        slow.sendall(b"host: x\r\n\r\n")
+        assert _status(slow) == 404
+
+
+def test_a_request_refused_before_its_end_leaves_no_connection_for_ever(start_http: Any) -> None:
+    receiver = start_http(keep_alive_s=1.0)
+    with ExitStack() as open_ones:
+        connection = _connect(open_ones, receiver)
+        connection.sendall(b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{")
+        assert _status(connection) == 415
+        connection.sendall(b"}")
+        assert connection.recv(1000) == b""
 
 
 def test_requests_are_served_side_by_side(http_receiver: Any, make_request: MakeRequest) -> None:
