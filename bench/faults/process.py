@@ -149,7 +149,7 @@ class Victim:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, f"{arguments}: {done.stderr[-2000:]}"

@@ -17,8 +17,6 @@ _HORIZON_S: Final = 30
 """Traces are remembered for so long: after twice that, as much leaves memory as comes."""
 _SAMPLE_S: Final = 2.0
 _DRIFT_MAX: Final = 0.10
-_REPLAYED_MAX: Final = 4000
-"""Requests up to which the books are held against a replay."""
 
 
 def soak(folder: Path, seconds: int) -> Verdict:
@@ -34,8 +32,8 @@ def soak(folder: Path, seconds: int) -> Verdict:
         memory = _samples(victim, seconds)
         spent, taken = cpu_s(victim.pid) - spent, len(sender.acknowledged) - taken
         sender.stop()
-        wanted = replayed_books(sender.acknowledged[:_REPLAYED_MAX], folder / "clerk")
-        found = settled_books(victim, wanted) if len(sender.acknowledged) <= _REPLAYED_MAX else wanted
+        wanted = replayed_books(sender.acknowledged, folder / "clerk")
+        found = settled_books(victim, wanted)
     finally:
         victim.close()
     third = max(1, len(memory) // 3)
