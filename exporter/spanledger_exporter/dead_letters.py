@@ -1,4 +1,4 @@
-"""Changes that the store will never take, kept on disk with the reason: the operator decides what becomes of them."""
+"""Changes that the store does not take, kept on disk with the reason until the next start tries them again."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from spanledger_core.rows import CallRow
 from spanledger_exporter.batches import Tombstone, token_of
 from spanledger_exporter.booking import RowsUnfit
 from spanledger_exporter.dead_letters import DeadLetter, DeadLetters
+from spanledger_exporter.hours import hours_of
 
 _log = structlog.get_logger(__name__)
 _RETRY_MAX_S: Final = 30.0
@@ -26,6 +27,9 @@ _REFUSALS_BELIEVED: Final = 3
 one after the other, to be believed. Damage has other words each time."""
 _REFUSALS_MAX: Final = 12
 """In whatever words."""
+
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
+"""What a letter raises that somebody has edited."""
 
 _Done = TypeVar("_Done")
 
@@ -69,6 +73,26 @@ class Delivery:
         """Keep changes that a fault of ours keeps out of the store; False if it gave up before that was done."""
         letter = DeadLetter(reason, None, rows, tombstones)
         return self._until_done(self._set_aside, "fault", letter) is not None
+
+    def book_again(self) -> set[int]:
+        """Book what an earlier run set aside: its cause may be mended since. The hours that this touched.
+
+        A letter that is refused again stays, and no letter holds up what comes.
+        """
+        hours: set[int] = set()
+        for path in self._dead_letters.paths():
+            try:
+                letter = self._dead_letters.read(path)
+                self._store.book(letter.rows, letter.tombstones, token_of(letter.rows, letter.tombstones))
+                path.unlink()
+            except StoreUnavailable:
+                break  # the next start tries again
+            except (StoreRefused, OSError, *_UNREADABLE) as error:
+                _log.warning("rows stay set aside", file=str(path), reason=str(error))
+            else:
+                hours |= hours_of(letter.rows, letter.tombstones)
+                _log.info("booked what was set aside", rows=len(letter.rows), file=str(path))
+        return hours
 
     def _until_done(self, work: Callable[..., _Done], *arguments: object) -> _Done | None:
         try:

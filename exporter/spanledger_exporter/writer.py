@@ -111,7 +111,7 @@ class BatchWriter:
         return self._pending_changes
 
     def start(self) -> None:
-        """Begin. Hours that an earlier run left behind are rebuilt first."""
+        """Begin. Hours that an earlier run left behind are rebuilt first, and what it set aside is tried again."""
         self._rollups.start(left_behind=self._store.unrolled_hours)
         self._sweep.start()
         self._thread.start()
@@ -168,6 +168,7 @@ class BatchWriter:
             work.close(max(_CLOSE_LEAST_S, end_s - self._clock.monotonic_s()))
 
     def _run(self) -> None:
+        self._mark(self._delivery.book_again())
         while True:
             batch = self._next_batch()
             if not batch:
@@ -223,9 +224,12 @@ class BatchWriter:
             # The border of the stage: a fault of ours must neither stop the stream nor lose the batch.
             _log.exception("batch not booked")
             return self._delivery.set_aside(repr(error), rows, tombstones)
+        self._mark(hours)
+        return booked is not None
+
+    def _mark(self, hours: Collection[int]) -> None:
         for work in (self._rollups, self._sweep):
             work.mark(hours)
-        return booked is not None
 
     def _confirm(self, sequence: int) -> None:
         try:

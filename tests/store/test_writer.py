@@ -365,3 +365,27 @@ def test_a_dead_letter_keeps_what_json_cannot_say(tmp_path: Path, row: Row) -> N
     path = DeadLetters(tmp_path, 1 << 20).write(letter)
     assert "\\ud800" in path.read_text()
     assert str(2**70) in path.read_text()
+
+
+def test_what_was_set_aside_is_booked_by_the_next_start_once_its_cause_is_gone(
+    start: Any, line: Unreliable, store: Store, row: Row, tmp_path: Path
+) -> None:
+    """With the rollups; what is refused again stays, and so does what nobody can read."""
+    refusal = [StoreRefused("Constraint `no_such_agent` is violated", 469)] * 3
+    line.errors = [*refusal]
+    first = start(flush_rows=1)
+    first.submit([row(1)], [(key_of(row(2)), START_US + 1)], 1)
+    letters = DeadLetters(tmp_path / "dead", 1 << 20)
+    wait_for(lambda: len(letters.paths()) == 1)
+    first.close()
+    (tmp_path / "dead" / "edited.jsonl").write_text("not a letter")
+
+    line.errors = refusal[:1]
+    start().close()
+    assert len(letters.paths()) == 2
+    assert calls(store) == 0
+
+    start().close()
+    assert [path.name for path in letters.paths()] == ["edited.jsonl"]
+    assert store.query("SELECT agent_id FROM calls") == [("planner",)]
+    assert store.query("SELECT sum(calls) FROM hourly") == [(1,)]
