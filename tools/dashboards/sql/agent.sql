@@ -124,12 +124,12 @@ LIMIT 100
 SELECT
   min(timestamp) AS started,
   trace_id AS trace,
-  any(agent_id) AS agent,
+  argMin(agent_id, (timestamp, span_id)) AS agent,
   count() AS made,
   sum(cost_usd) AS spend,
   dateDiff('second', min(timestamp), max(timestamp + toIntervalNanosecond(duration_ns))) AS seconds,
-  any({shown:customer_id}) AS customer,
-  arrayStringConcat(arraySort(groupUniqArray(8)({shown:model})), ', ') AS models
+  argMin({shown:customer_id}, (timestamp, span_id)) AS customer,
+  arrayStringConcat(arraySlice(arraySort(groupUniqArray({shown:model})), 1, 8), ', ') AS models
 FROM calls
 WHERE {stamps}
   AND {picked}

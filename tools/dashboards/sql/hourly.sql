@@ -108,7 +108,7 @@ ORDER BY of_day WITH FILL FROM 0 TO 24
 -- name: loops
 SELECT
   trace_id AS trace,
-  any(agent_id) AS agent,
+  argMin(agent_id, (timestamp, span_id)) AS agent,
   count() AS made,
   sum(cost_usd) AS spend,
   min(timestamp) AS started,

@@ -8,7 +8,7 @@ WITH
   first_hour - (running_hour - first_hour) AS before
 SELECT
   {shown:model} AS name,
-  any(provider) AS vendor,
+  min(provider) AS vendor,
   sumIf(cost_usd, hour >= first_hour) AS spend,
   toFloat64(spend) / nullIf(sum(toFloat64(spend)) OVER (), 0) AS share,
   toFloat64(sumIf(cost_usd, hour >= first_hour AND hour < running_hour))
