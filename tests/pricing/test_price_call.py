@@ -132,6 +132,8 @@ def test_reported_cost_counts_only_where_the_precedence_says_so(book: PriceBook,
     known = make_call("openrouter", "openai/gpt-4o", reported=7 * USD)
     assert book.price(known).cost_status == "priced"
     assert load_book(reported={"openrouter": "reported"}).price(known).cost == 7 * USD
+    # a library that knows no price writes 0: no last resort
+    assert book.price(make_call("openrouter", "acme/none", reported=0)).cost_status == "unpriced_model"
 
 
 def test_local_models_are_free_by_rule(book: PriceBook, make_call) -> None:

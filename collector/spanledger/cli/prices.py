@@ -104,8 +104,9 @@ def show(
     if not found:
         from spanledger_core.errors import SpanledgerError
 
+        unless = "" if provider else ", unless a provider has it that only --provider names"
         raise SpanledgerError(
-            f"no price is known for {model!r} at {moment.isoformat()}; calls of it are unpriced_model"
+            f"no price is known for {model!r} at {moment.isoformat()}; calls of it are unpriced_model{unless}"
         )
     _write(list(found), form)
 

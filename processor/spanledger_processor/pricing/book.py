@@ -215,7 +215,9 @@ class PriceBook:
         if reported is None:
             return priced
         precedence = self._precedence(call.provider)
-        if precedence == "reported" or (precedence == "fallback" and priced.cost_status in _NO_PRICE):
+        # who knows no price writes 0 as often as nothing: as a last resort that says nothing
+        is_last_resort = precedence == "fallback" and priced.cost_status in _NO_PRICE and reported > 0
+        if precedence == "reported" or is_last_resort:
             model = priced.model or call.response_model or call.request_model
             return Priced(
                 "reported", model, cost=reported, other_cost=reported, list_cost=priced.list_cost,
