@@ -7,6 +7,7 @@ version and taken back after the test.
 from __future__ import annotations
 
 import math
+import os
 import random
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,9 @@ END = datetime(2026, 11, 26, tzinfo=UTC)
 START = END - timedelta(weeks=WEEKS)
 HOUR = timedelta(hours=1)
 STORE_RULES = [rule for rule in RULES if not rule.prometheus]
+EVERY_HOUR = os.environ.get("SPANLEDGER_TEST_EVERY_HOUR")
+SEED = int(EVERY_HOUR or 3)
+AGENT_RULES = ("spend-high", "spend-low", "model-mix", "cost-per-success")
 BUDGET_RULES = {"budget-pace", "budget-50", "budget-80", "budget-100"}
 
 
@@ -169,7 +173,7 @@ def world(store: Store) -> Iterator[World]:
     settings = StoreSettings(partitioning="day", retention_days=20_000, rollup_retention_days=20_000)
     with open_store(address, settings, ManualClock(micros(END) * 1000)) as opened:
         opened.migrate()
-        yield World(opened, history())
+        yield World(opened, history(SEED))
 
 
 @pytest.fixture
@@ -220,6 +224,15 @@ def test_four_quiet_weeks_fire_nothing(world: World, budgets: Callable[..., None
     for step in range(12):
         at = END - timedelta(weeks=4) + step * timedelta(hours=53) + timedelta(minutes=13 * step % 60)
         assert world.firing(at, used) == set(), at
+
+
+@pytest.mark.skipif(EVERY_HOUR is None, reason="takes minutes: set SPANLEDGER_TEST_EVERY_HOUR to the seed of a fleet")
+@pytest.mark.timeout(3600)
+def test_no_hour_of_four_quiet_weeks_fires_a_rule_on_agents(world: World) -> None:
+    rules = [rule for rule in STORE_RULES if rule.name in AGENT_RULES]
+    assert len(rules) == len(AGENT_RULES)
+    hours = [END - hour * HOUR for hour in range(4 * 7 * 24)]
+    assert {at: found for at in hours if (found := world.firing(at, rules))} == {}
 
 
 # -- one fault, one rule

@@ -21,10 +21,10 @@ FROM (
 -- name: spend_high
 -- Three sigmas alone happen by chance to somebody every day. They count where there are calls enough to say so, and the
 -- hour is twice the usual one and half above any such hour of any day in four weeks; or where the excess is worth a
--- dollar and half a usual day.
+-- dollar and a whole usual day.
 SELECT
   toString(agent) AS agent,
-  if((made >= 40 AND latest > 2 * usual AND latest > 1.5 * record) OR latest - usual > greatest(1, usual_day / 2), sigmas, 0) AS deviation
+  if((made >= 40 AND latest > 2 * usual AND latest > 1.5 * record) OR latest - usual > greatest(1, usual_day), sigmas, 0) AS deviation
 FROM (
   {shared:unusual})
 WHERE sigmas IS NOT NULL
