@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Event, Thread
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Final, NamedTuple, TypeAlias
 
 import structlog
@@ -46,8 +47,9 @@ class Reloading:
         self._seen = {part.name: _state(part) for part in parts}
         """As in force, or as refused."""
         self._before = dict(self._seen)
-        self._told = Event()
-        self._closing = Event()
+        self._told: SimpleQueue[None] = SimpleQueue()
+        """Unlike an event it can be told from a signal handler that interrupts another one."""
+        self._closing = False
         self._thread = Thread(target=self._run, name="spanledger-reload", daemon=True)
 
     def start(self) -> None:
@@ -56,23 +58,32 @@ class Reloading:
 
     def ask(self) -> None:
         """Read everything again, whether it has changed or not; does not wait. For signal handlers."""
-        self._told.set()
+        self._told.put(None)
 
     def stop(self) -> None:
         """End, after the reload that is under way."""
-        self._closing.set()
-        self._told.set()
+        self._closing = True
+        self._told.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         while True:
-            told = self._told.wait(self._look_every_s)
-            self._told.clear()
-            if self._closing.is_set():
+            told = self._was_told()
+            if self._closing:
                 return
             for part in self._parts:
                 if told or self._has_changed(part):
                     self._renew(part)
+
+    def _was_told(self) -> bool:
+        """Wait for the next look. However often it was told meanwhile, once is enough."""
+        try:
+            self._told.get(timeout=self._look_every_s)
+        except Empty:
+            return False
+        while not self._told.empty():
+            self._told.get()
+        return True
 
     def _has_changed(self, part: Part) -> bool:
         """Whether the files are others than those in force, and the same as a look ago: nobody is writing them."""

@@ -28,7 +28,7 @@ one after the other, to be believed. Damage has other words each time."""
 _REFUSALS_MAX: Final = 12
 """In whatever words."""
 
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
+_UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What a letter raises that somebody has edited."""
 
 _Done = TypeVar("_Done")
@@ -49,6 +49,7 @@ class Delivery:
     ) -> None:
         self._store = store
         self._dead_letters = dead_letters
+        self._giving_up = giving_up
         self._metrics = metrics
         self._log_once = OncePerKind(clock)
         self._refusals: list[str] = []
@@ -81,6 +82,8 @@ class Delivery:
         """
         hours: set[int] = set()
         for path in self._dead_letters.paths():
+            if self._giving_up.is_set():
+                break  # as below: they are no reason to keep a stop waiting
             try:
                 letter = self._dead_letters.read(path)
                 self._store.book(letter.rows, letter.tombstones, token_of(letter.rows, letter.tombstones))

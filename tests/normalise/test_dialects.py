@@ -1276,6 +1276,21 @@ CASES = [
         for provider in ("google.vertex.ai", "azure.ai.foundry", "anthropic")
     ),
     Case(
+        "another framework through LiteLLM: the same",
+        "agent_framework",
+        "chat anthropic/claude-sonnet-4-5",
+        {
+            **SEMCONV,
+            "gen_ai.provider.name": "litellm",
+            "gen_ai.request.model": "anthropic/claude-sonnet-4-5",
+            "gen_ai.usage.input_tokens": 2000,
+            "gen_ai.usage.output_tokens": 10,
+            "gen_ai.usage.cache_read.input_tokens": 500,
+        },
+        {"input": 2000, "output": 10, "cache_read": 500},
+        {"provider": "anthropic"},
+    ),
+    Case(
         "agno through LiteLLM: whose input holds the cache",
         "openinference.instrumentation.agno",
         "LiteLLM.invoke",

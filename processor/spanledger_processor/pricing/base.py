@@ -345,7 +345,7 @@ def _horizon() -> date:
         for each in dated
         if isinstance(each.constraint, types.StartDateConstraint)
     ]
-    return max(starts)
+    return max(starts, default=date.max)
 
 
 def _starts_with(start: str) -> Test:
