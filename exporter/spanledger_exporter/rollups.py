@@ -9,13 +9,7 @@ from typing import Final
 from spanledger_core.clock import Clock
 from spanledger_exporter.connections import Connections
 from spanledger_exporter.hours import runs
-from spanledger_exporter.sql import query_text, render
-
-DIMENSIONS: Final[dict[str, tuple[str, ...]]] = {
-    "llm_costs_hourly": ("hour", "tenant_id", "agent_id", "service_name", "provider", "model", "environment"),
-    "llm_costs_hourly_customer": ("hour", "tenant_id", "team", "customer_id", "agent_id"),
-}
-"""Table -> what its rows are distinct by."""
+from spanledger_exporter.sql import query_text
 
 _SETTINGS: Final[dict[str, str | int]] = {
     # A rebuild may equal an earlier one and must be written all the same; one thread makes one part a month.
@@ -43,10 +37,8 @@ class Rollups:
     def _rebuild(self, run: list[int]) -> None:
         # Taken before the read: an insert that comes during it leaves its hour marked for a later, higher version.
         parameters = {"version": self._next_version(), "hours": run, "first": run[0], "last": run[-1]}
-        for table, dimensions in DIMENSIONS.items():
-            statement = render(query_text("rebuild_rollup"), {"table": table, "dimensions": dimensions})
-            with self._connections.lease() as client:
-                client.command(statement, parameters, settings=_SETTINGS)
+        with self._connections.lease() as client:
+            client.command(query_text("rebuild_rollups"), parameters, settings=_SETTINGS)
 
     def _next_version(self) -> int:
         """Microseconds since 1970, but above every version in the tables even if the clock went back."""

@@ -1,8 +1,17 @@
 -- One statement, so that no reader sees an hour half rebuilt: the old rows are withdrawn with version - 1 and the new
 -- ones come with version. Keys that vanished keep only the withdrawal. Both halves land in the same part.
-INSERT INTO {table:Identifier}
+INSERT INTO rollup_changes
 SELECT
-    {dimensions:Identifiers},
+    if(grouping(team) = 1, 'hourly', 'hourly_customer'),
+    hour,
+    tenant_id,
+    agent_id,
+    service_name,
+    provider,
+    model,
+    environment,
+    team,
+    customer_id,
     count(),
     countIf(status = 'error'),
     countIf(cost_usd IS NULL AND cost_status != 'not_billed'),
@@ -33,10 +42,26 @@ FROM
       AND timestamp < toDateTime64({last:UInt32} + 3600, 6, 'UTC')
       AND toUnixTimestamp(toStartOfHour(timestamp)) IN {hours:Array(UInt32)}
 )
-GROUP BY {dimensions:Identifiers}
+GROUP BY GROUPING SETS
+(
+    (hour, tenant_id, agent_id, service_name, provider, model, environment),
+    (hour, tenant_id, team, customer_id, agent_id)
+)
 UNION ALL
-SELECT * REPLACE ({version:UInt64} - 1 AS version, 1 AS is_deleted)
-FROM {table:Identifier} FINAL
+SELECT
+    'hourly', hour, tenant_id, agent_id, service_name, provider, model, environment, '', '',
+    * EXCEPT (hour, tenant_id, agent_id, service_name, provider, model, environment)
+    REPLACE ({version:UInt64} - 1 AS version, 1 AS is_deleted)
+FROM llm_costs_hourly FINAL
+WHERE hour >= toDateTime({first:UInt32}, 'UTC')
+  AND hour <= toDateTime({last:UInt32}, 'UTC')
+  AND toUnixTimestamp(hour) IN {hours:Array(UInt32)}
+UNION ALL
+SELECT
+    'hourly_customer', hour, tenant_id, agent_id, '', '', '', '', team, customer_id,
+    * EXCEPT (hour, tenant_id, team, customer_id, agent_id)
+    REPLACE ({version:UInt64} - 1 AS version, 1 AS is_deleted)
+FROM llm_costs_hourly_customer FINAL
 WHERE hour >= toDateTime({first:UInt32}, 'UTC')
   AND hour <= toDateTime({last:UInt32}, 'UTC')
   AND toUnixTimestamp(hour) IN {hours:Array(UInt32)}
