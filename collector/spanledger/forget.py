@@ -24,6 +24,7 @@ from spanledger.reprice.books import OwnBooks
 from spanledger.scratch import scratch
 from spanledger_core.clock import Clock
 from spanledger_core.errors import StoreRefused
+from spanledger_exporter.outbox import Outbox
 from spanledger_exporter.sql import query_text, render, statements
 from spanledger_exporter.store import Store
 from spanledger_processor.normalise.identities import as_kept
@@ -259,5 +260,8 @@ def run(config: Config, person: Person, dry: bool, clock: Clock) -> Proof:
             parts.enter_context(scratch(config.data_dir))
         store = parts.enter_context(open_configured(config))
         store.migrate()
+        if not dry:
+            # what was under way when a collector ended waits in the spool too, and is booked from there
+            Outbox(wiring.outbox_dir(config)).clear()
         books = OwnBooks(store, lambda: None)
         return Eraser(config, store, books, clock).run(person, dry, lambda person, until_ns: None)

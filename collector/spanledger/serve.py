@@ -12,6 +12,7 @@ import shlex
 import signal
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -53,6 +54,7 @@ from spanledger_core.errors import ConfigError, SpanledgerError, StoreError
 from spanledger_core.metrics import Metrics
 from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.forward import OtlpForwarder
+from spanledger_exporter.outbox import Outbox, complete
 from spanledger_exporter.store import Store
 from spanledger_exporter.upkeep import Upkeep
 from spanledger_exporter.writer import BatchWriter
@@ -153,7 +155,7 @@ class Service:
         proven = ProvenStore(store, self._proofs)
         writer = BatchWriter(
             proven if self._holding is None else Fenced(proven, self._holding.check),
-            wiring.writer_settings(self._config),
+            replace(wiring.writer_settings(self._config), outbox_dir=wiring.outbox_dir(self._config)),
             self._clock,
             self.metrics,
             on_flushed=spool.confirm,
@@ -189,7 +191,7 @@ class Service:
         self._parts.callback(spool.close)
 
     def _meet(self, store: Store, spool: DiskSpool) -> None:
-        """What the store and the spool know of earlier processes.
+        """What the store, the outbox and the spool know of earlier processes.
 
         Booking remembers from the oldest record that the spool still has. An empty store holds nothing older, and
         what the spool keeps was not booked in this one. Rows are booked later than all that stand in the store, though
@@ -198,11 +200,15 @@ class Service:
         now_ns = self._clock.now_ns()
         kept_since_ns = spool.kept_since_ns
         since_ns = now_ns if kept_since_ns is None else min(kept_since_ns, now_ns)
+        outbox = Outbox(wiring.outbox_dir(self._config))
         if is_empty(store):
             since_ns = 0
             if spool.confirmed:
                 _log.warning("the store is empty: what the spool still keeps is booked again")
                 spool.book_again()
+        else:
+            spool.confirm(complete(outbox, store.insert, store.literal_since_day))
+        outbox.clear()
         self._booked_until_us = store.booked_until_us()
         self._memory = Memory(since_ns, max(now_ns // 1000, self._booked_until_us + 1))
 

@@ -18,6 +18,7 @@ from spanledger_core.clock import Clock
 from spanledger_core.errors import SpanledgerError, StoreUnavailable
 from spanledger_core.ratelimit import OncePerKind
 from spanledger_core.rows import CallRow
+from spanledger_exporter.blocks import Block
 from spanledger_exporter.faults import passing_errors
 from spanledger_exporter.store import Store, open_store
 from spanledger_exporter.writer import Booking
@@ -142,7 +143,14 @@ class Fenced:
         self.sweep = store.sweep
         self.unrolled_hours = store.unrolled_hours
 
-    def book(self, rows: Sequence[CallRow], tombstones: Sequence[tuple[CallKey, int]], token: str) -> None:
+    def prepare(
+        self, rows: Sequence[CallRow], tombstones: Sequence[tuple[CallKey, int]], token: str
+    ) -> Sequence[Block]:
+        """The blocks of a batch, while the lease is held: partitions are registered for them."""
+        self._check()
+        return self._store.prepare(rows, tombstones, token)
+
+    def insert(self, block: Block) -> None:
         """Write, while the lease is held. Raises `StoreUnavailable` where it is not."""
         self._check()
-        self._store.book(rows, tombstones, token)
+        self._store.insert(block)

@@ -179,6 +179,11 @@ def forward_settings(config: Config) -> ForwardSettings | None:
     )
 
 
+def outbox_dir(config: Config) -> Path:
+    """Where the batch under way is fixed."""
+    return config.data_dir / "outbox"
+
+
 def spool_dir(config: Config) -> Path:
     """Where the spool lives."""
     return config.data_dir / "spool"

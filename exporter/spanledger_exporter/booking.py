@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
 from typing import Final
 
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DataError
-from clickhouse_connect.driver.insert import InsertContext
 
 from spanledger_core.clock import Clock
-from spanledger_core.errors import StoreRefused
+from spanledger_core.errors import StoreRefused, StoreUnavailable
 from spanledger_core.metrics import Metrics
 from spanledger_core.rows import PHYSICAL_COLUMNS, CallRow
 from spanledger_exporter.batches import DAY_US, Batch, Columns, Tombstone, misfits
+from spanledger_exporter.blocks import Block, native
 from spanledger_exporter.connections import Connections
 from spanledger_exporter.partitions import PartitionRegistry
 from spanledger_exporter.settings import MAX_PARTITIONS_PER_INSERT, StoreSettings
+from spanledger_exporter.sql import query_text, render
+from spanledger_exporter.wire import CHECKED, CheckedZstd
 
 _TABLE: Final = "llm_costs"
 
@@ -32,6 +36,10 @@ class RowsUnfit(StoreRefused):
         """Position in `rows` -> why."""
 
 
+class Stale(StoreUnavailable):
+    """The partition labels in a block may have changed since it was made: it must be made anew."""
+
+
 class Booking:
     """What writes `llm_costs`."""
 
@@ -44,32 +52,51 @@ class Booking:
         self._metrics = metrics
         self._columns: Columns | None = None
         self._lock = RLock()
+        self._epoch = 0
+        """Grows when schema and labels may have changed."""
 
     def book(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> None:
         """See `Store.book`."""
+        with self._lock:
+            for block in self.prepare(rows, tombstones, token):
+                self.insert(block)
+
+    def prepare(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> list[Block]:
+        """See `Store.prepare`."""
         if not rows and not tombstones:
-            return
+            return []
         with self._lock:
             columns = self._table_columns()
             try:
-                self._insert(Batch.of(rows, tombstones, columns), columns, token)
-            except (DataError, StoreRefused) as error:
-                if not isinstance(error, DataError) and not isinstance(error.__cause__, DataError):
-                    raise
+                return self._blocks(Batch.of(rows, tombstones, columns), columns, token)
+            except DataError as error:
                 unfit = misfits(columns, rows)
                 raise RowsUnfit(unfit) if unfit else StoreRefused(f"a tombstone does not fit: {error}") from error
+
+    def insert(self, block: Block) -> None:
+        """See `Store.insert`."""
+        with self._lock:
+            if block.epoch not in (None, self._epoch):
+                raise Stale("the partitions of a batch may have changed: making it anew")
+            with self._connections.lease() as client:
+                self._send(client, block)
+        if self._metrics is not None:
+            self._metrics.rows_inserted.labels(_TABLE).inc(block.rows)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Nothing is booked meanwhile; afterwards schema and labels are read again."""
         with self._lock:
-            self._columns = None
-            self._partitions.forget()
+            self._forget()
             try:
                 yield
             finally:
-                self._columns = None
-                self._partitions.forget()
+                self._forget()
+
+    def _forget(self) -> None:
+        self._columns = None
+        self._partitions.forget()
+        self._epoch += 1
 
     def _table_columns(self) -> Columns:
         if self._columns is None:
@@ -78,29 +105,36 @@ class Booking:
             self._columns = Columns.of_table({row[0]: row[1] for row in described})
         return self._columns
 
-    def _insert(self, batch: Batch, columns: Columns, token: str) -> None:
+    def _blocks(self, batch: Batch, columns: Columns, token: str) -> list[Block]:
         labels = self._partitions.labels(batch.agents)
+        blocks = []
         for days in _fitting(labels):
-            context = InsertContext(
-                _TABLE,
-                PHYSICAL_COLUMNS,
-                columns.types,
-                batch.columns(days, labels),
-                column_oriented=True,
-                settings=self._settings(days) | {"insert_deduplication_token": batch.token(token, days)},
-                block_size=len(batch.rows),
-            )
-            count = context.row_count
-            with self._connections.lease() as client:
-                client.data_insert(context)
-            if self._metrics is not None:
-                self._metrics.rows_inserted.labels(_TABLE).inc(count)
+            values = batch.columns(days, labels)
+            body = native(PHYSICAL_COLUMNS, columns.types, values)
+            blocks.append(Block(batch.token(token, days), days[0], len(values[0]), body, self._epoch))
+        return blocks
 
-    def _settings(self, days: Sequence[int]) -> dict[str, str | int]:
+    def _send(self, client: Client, block: Block) -> None:
+        settings = self._settings(block)
+        if self._connections.is_embedded and isinstance(block.body, Path):
+            client.command(
+                render(query_text("insert_file"), {"columns": PHYSICAL_COLUMNS, "path": str(block.body), **settings})
+            )
+            return
+        body, compression = bytes(block.read()), None
+        if not self._connections.is_embedded:
+            body, compression = CheckedZstd().compress_block(body), CHECKED
+        client.raw_insert(_TABLE, PHYSICAL_COLUMNS, body, settings, "Native", compression)
+
+    def _settings(self, block: Block) -> dict[str, str | int]:
         """Collapsing a block's versions as it is written costs a fifth of an insert, and what is written today is
         merged today anyway. Parts of older days may never be, and a part that was collapsed needs no FINAL."""
         yesterday = self._clock.now_ns() // (DAY_US * 1000) - 1
-        return {"insert_deduplicate": 1, "optimize_on_insert": int(days[0] < yesterday)}
+        return {
+            "insert_deduplicate": 1,
+            "insert_deduplication_token": block.token,
+            "optimize_on_insert": int(block.first_day < yesterday),
+        }
 
 
 def _fitting(labels: Mapping[int, Mapping[str, str]]) -> Iterator[list[int]]:

@@ -14,10 +14,8 @@ from itertools import accumulate, chain, repeat
 from operator import is_, itemgetter
 from typing import Any, Final, TypeAlias
 
-from clickhouse_connect.datatypes.base import EMPTY_TYPE_DEF, ClickHouseType
 from clickhouse_connect.driver.ctypes import data_conv
 from clickhouse_connect.driver.exceptions import DataError
-from clickhouse_connect.driver.insert import InsertContext
 
 Column: TypeAlias = Sequence[Any]
 Write: TypeAlias = Callable[[Column, bytearray], None]
@@ -41,20 +39,15 @@ _FAULTS: Final = (struct.error, TypeError, ValueError, OverflowError, AttributeE
 """What packing a value raises that does not fit its column."""
 
 
-class ReadyColumn(ClickHouseType, registered=False):
-    """A column type for clickhouse-connect's inserts whose values are ready-made."""
+class ReadyColumn:
+    """A column of an insert whose values are ready-made."""
 
     def __init__(self, type_name: str) -> None:
-        super().__init__(EMPTY_TYPE_DEF)
+        """`type_name` is the ClickHouse type as DESCRIBE spells it."""
         self.type_name = type_name
         self._prefix, self._write = _writer(type_name)
 
-    @property
-    def name(self) -> str:
-        """The ClickHouse type, as DESCRIBE spells it."""
-        return self.type_name
-
-    def write_column(self, column: Column, dest: bytearray, ctx: InsertContext | None = None) -> None:
+    def write_column(self, column: Column, dest: bytearray) -> None:
         """Append `column` in Native format. Raises `DataError` if a value does not fit."""
         dest += self._prefix
         try:

@@ -49,6 +49,11 @@ class Connections:
         if address.kind == "embedded" and address.path is not None:
             self._mender = Mender(address.path, address.database, lambda: self._open(None), clock)
 
+    @property
+    def is_embedded(self) -> bool:
+        """The engine is in this process, and reads its files."""
+        return self._pool is None
+
     @contextmanager
     def lease(self) -> Iterator[Client]:
         """A handle on the store's database, for one thread; errors of the client come out classified."""

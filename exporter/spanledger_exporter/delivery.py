@@ -16,9 +16,11 @@ from spanledger_core.metrics import Metrics
 from spanledger_core.ratelimit import OncePerKind
 from spanledger_core.rows import CallRow
 from spanledger_exporter.batches import Tombstone, token_of
-from spanledger_exporter.booking import RowsUnfit
+from spanledger_exporter.blocks import Block
+from spanledger_exporter.booking import RowsUnfit, Stale
 from spanledger_exporter.dead_letters import DeadLetter, DeadLetters
 from spanledger_exporter.hours import hours_of
+from spanledger_exporter.outbox import Outbox
 
 _log = structlog.get_logger(__name__)
 _RETRY_MAX_S: Final = 30.0
@@ -37,22 +39,36 @@ _Done = TypeVar("_Done")
 class Book(Protocol):
     """What a delivery needs of a store."""
 
-    def book(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> None:
-        """Write calls and withdraw others, once per token."""
+    def prepare(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> Sequence[Block]:
+        """What writes calls and withdraws others."""
+
+    def insert(self, block: Block) -> None:
+        """Write a block, once per token."""
 
 
 class Delivery:
     """Delivers batches one after the other; for one thread."""
 
     def __init__(
-        self, store: Book, dead_letters: DeadLetters, clock: Clock, giving_up: Event, metrics: Metrics | None
+        self,
+        store: Book,
+        outbox: Outbox,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        *,
+        giving_up: Event,
+        metrics: Metrics | None,
     ) -> None:
         self._store = store
+        self._outbox = outbox
         self._dead_letters = dead_letters
         self._giving_up = giving_up
         self._metrics = metrics
         self._log_once = OncePerKind(clock)
         self._refusals: list[str] = []
+        self._sequence = 0
+        self._fixed: Sequence[Block] | None = None
+        """The batch under way, once it is on disk."""
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailable),
             wait=tenacity.wait_random_exponential(multiplier=0.25, max=_RETRY_MAX_S),
@@ -64,11 +80,18 @@ class Delivery:
         """Why the store takes nothing at the moment; empty while it does."""
 
     def deliver(
-        self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone]
+        self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], sequence: int
     ) -> tuple[Sequence[CallRow], Sequence[Tombstone]] | None:
-        """Book the changes and set aside what cannot be; what was booked, None if it gave up before it was done."""
-        self._refusals = []
+        """Book the changes and set aside what cannot be; what was booked, None if it gave up before it was done.
+
+        With these changes everything up to `sequence` is in the store. What is on disk for that stays until `settled`.
+        """
+        self._refusals, self._fixed, self._sequence = [], None, sequence
         return self._until_done(self._book_or_set_aside, rows, tombstones)
+
+    def settled(self) -> None:
+        """What was delivered is confirmed: nobody would send it again."""
+        self._outbox.clear()
 
     def set_aside(self, reason: str, rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> bool:
         """Keep changes that a fault of ours keeps out of the store; False if it gave up before that was done."""
@@ -86,7 +109,8 @@ class Delivery:
                 break  # as below: they are no reason to keep a stop waiting
             try:
                 letter = self._dead_letters.read(path)
-                self._store.book(letter.rows, letter.tombstones, token_of(letter.rows, letter.tombstones))
+                for block in self._prepared(letter.rows, letter.tombstones):
+                    self._store.insert(block)
                 path.unlink()
             except StoreUnavailable:
                 break  # the next start tries again
@@ -112,7 +136,7 @@ class Delivery:
         if not rows and not tombstones:
             return rows, tombstones
         try:
-            self._timed(lambda: self._store.book(rows, tombstones, token_of(rows, tombstones)))
+            self._timed(lambda: self._book(rows, tombstones))
         except RowsUnfit as unfit:
             for place, reason in unfit.reasons.items():
                 self._set_aside("unfit", DeadLetter(reason, None, [rows[place]], []))
@@ -124,6 +148,19 @@ class Delivery:
             self._set_aside("refused", DeadLetter(str(refused), refused.code, rows, tombstones))
             return [], []
         return rows, tombstones
+
+    def _book(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> None:
+        if self._fixed is None:
+            self._fixed = self._outbox.fix(self._sequence, self._prepared(rows, tombstones))
+        try:
+            for block in self._fixed:
+                self._store.insert(block)
+        except Stale:
+            self._fixed = None
+            raise
+
+    def _prepared(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> Sequence[Block]:
+        return self._store.prepare(rows, tombstones, token_of(rows, tombstones))
 
     def _is_believed(self, refused: StoreRefused) -> bool:
         self._refusals.append(str(refused))

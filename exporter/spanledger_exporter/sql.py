@@ -13,7 +13,7 @@ from spanledger_core import assets
 
 SqlValue: TypeAlias = str | int | date | Sequence[str]
 
-_PARAMETER: Final = re.compile(r"\{(\w+):(Identifiers?|UInt16|Day)\}")
+_PARAMETER: Final = re.compile(r"\{(\w+):(Identifiers?|UInt16|Day|Literal)\}")
 _TOKEN: Final = re.compile(
     r"""'(?:[^'\\]|\\.|'')*'     # string
       | "(?:[^"\\]|\\.|"")*"     # identifier, ANSI style
@@ -44,7 +44,7 @@ def quote_identifier(name: str) -> str:
 
 
 def render(sql: str, values: Mapping[str, SqlValue]) -> str:
-    """`sql` with its `{name:Identifier}`, `{name:Identifiers}`, `{name:UInt16}` and `{name:Day}` places filled.
+    """`sql` with its places `{name:Identifier}`, `:Identifiers`, `:UInt16`, `:Day` and `:Literal` (text) filled.
 
     ClickHouse's own parameters (any other type, or a name that is not in `values`) stay for the server to fill.
     """
@@ -63,6 +63,8 @@ def _literal(value: SqlValue, kind: str) -> str:
         return str(value)
     if kind == "Identifier" and isinstance(value, str):
         return quote_identifier(value)
+    if kind == "Literal" and isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     if kind == "Day" and isinstance(value, date):
         return f"toDate('{value:%Y-%m-%d}')"
     if kind == "Identifiers" and not isinstance(value, str | int | date):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Final, Self, overload
 
 from clickhouse_connect.driver.client import Client
 
@@ -16,6 +16,7 @@ from spanledger_core.rows import CallRow
 from spanledger_exporter import folding, migrations
 from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.batches import Tombstone, token_of
+from spanledger_exporter.blocks import Block
 from spanledger_exporter.booking import Booking
 from spanledger_exporter.connections import Connections
 from spanledger_exporter.hours import HOUR_S, runs
@@ -24,6 +25,8 @@ from spanledger_exporter.rollups import Rollups
 from spanledger_exporter.settings import StoreSettings
 from spanledger_exporter.sql import SqlValue, query_text, quote_identifier
 from spanledger_exporter.sweep import decide, suspects
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 class Store:
@@ -74,6 +77,21 @@ class Store:
         """
         self._booking.book(rows, tombstones, token)
 
+    def prepare(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> list[Block]:
+        """What `book` would insert, block by block; an agent's partition is registered before this returns.
+
+        The same changes make the same blocks. Raises as `book` does.
+        """
+        return self._booking.prepare(rows, tombstones, token)
+
+    def insert(self, block: Block) -> None:
+        """Write a block. Sent again it changes nothing, nor torn or doubled.
+
+        Raises `StoreUnavailable` if it may succeed later, `Stale` if it must be prepared again for that, `StoreRefused`
+        if it never will.
+        """
+        self._booking.insert(block)
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Nothing is booked, swept or folded meanwhile; whoever wants to waits."""
@@ -89,13 +107,18 @@ class Store:
 
     def maintain(self) -> list[date]:
         """What an old store needs once a day: drop expired days, fold old ones; the days folded now."""
-        today = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC).date()
+        today = self._today()
         with self.lease() as client:
             folding.drop_expired(client, today - timedelta(days=self.settings.retention_days))
             days = folding.days_to_fold(client, today - timedelta(days=self.settings.literal_days))
         for day in days:
             self.fold(day)
         return days
+
+    @property
+    def literal_since_day(self) -> int:
+        """The first day (days since 1970) that nobody has folded by now."""
+        return (self._today() - timedelta(days=self.settings.literal_days)).toordinal() - _EPOCH
 
     def fold(self, day: date, on_step: Callable[[str], None] = lambda done: None) -> None:
         """Fold the partitions by agent of `day` into one. Readers see the same sums at every moment."""
@@ -166,6 +189,9 @@ class Store:
     def close(self) -> None:
         """Close all connections; an embedded engine can then be opened by another process."""
         self._connections.close()
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC).date()
 
     def _sweep(self, first: int, last: int) -> set[int]:
         found = self.query(query_text("sweep"), {"first": first, "last": last})

@@ -20,6 +20,7 @@ from spanledger_exporter.dead_letters import DeadLetters
 from spanledger_exporter.delivery import Book, Delivery
 from spanledger_exporter.hours import hours_of
 from spanledger_exporter.hourwork import HourWork
+from spanledger_exporter.outbox import Outbox
 
 _log = structlog.get_logger(__name__)
 _BUSY_RETRY_S: Final = 0.5
@@ -32,6 +33,8 @@ class WriterSettings:
 
     dead_letter_dir: Path
     """Where batches go that the store will never take."""
+    outbox_dir: Path | None = None
+    """Where the batch under way is fixed before it is inserted; None where its rows can be made again at will."""
     flush_rows: int = 20_000
     flush_interval_s: float = 3.0
     max_pending_rows: int = 100_000
@@ -97,7 +100,8 @@ class BatchWriter:
         self._closing = False
         self._giving_up = Event()
         dead_letters = DeadLetters(settings.dead_letter_dir, settings.max_dead_letter_bytes)
-        self._delivery = Delivery(store, dead_letters, clock, self._giving_up, metrics)
+        outbox = Outbox(settings.outbox_dir)
+        self._delivery = Delivery(store, outbox, dead_letters, clock, giving_up=self._giving_up, metrics=metrics)
         self._thread = Thread(target=self._run, name="spanledger-writer", daemon=True)
 
     @property
@@ -111,9 +115,9 @@ class BatchWriter:
         return self._pending_changes
 
     def start(self) -> None:
-        """Begin. Hours that an earlier run left behind are rebuilt first, and what it set aside is tried again."""
-        self._rollups.start(left_behind=self._store.unrolled_hours)
-        self._sweep.start()
+        """Begin. Hours that an earlier run left behind come first, and what it set aside is tried again."""
+        for work in (self._rollups, self._sweep):
+            work.start(left_behind=self._store.unrolled_hours)
         self._thread.start()
 
     def submit(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], sequence: int) -> None:
@@ -218,7 +222,7 @@ class BatchWriter:
         rows = [row for submission in batch for row in submission.rows]
         tombstones = [tombstone for submission in batch for tombstone in submission.tombstones]
         try:
-            booked = self._delivery.deliver(*newest(rows, tombstones))
+            booked = self._delivery.deliver(*newest(rows, tombstones), batch[-1].sequence)
             hours = hours_of(*booked) if booked is not None else set()
         except Exception as error:  # noqa: BLE001
             # The border of the stage: a fault of ours must neither stop the stream nor lose the batch.
@@ -237,3 +241,4 @@ class BatchWriter:
         except Exception:  # noqa: BLE001
             # The border of the stage: what is not confirmed now is confirmed with the next batch.
             _log.exception("flushed rows not confirmed", sequence=sequence)
+        self._delivery.settled()

@@ -17,6 +17,7 @@ from spanledger.standby import Fenced, Holding, ToldToStop, stand_by
 from spanledger_core.clock import ManualClock, SystemClock
 from spanledger_core.errors import StoreUnavailable
 from spanledger_exporter.address import StoreAddress
+from spanledger_exporter.blocks import Block
 from spanledger_exporter.settings import StoreSettings
 from spanledger_exporter.store import Store, open_store
 
@@ -327,7 +328,7 @@ def test_a_standby_shows_that_it_waits_and_books_only_after_the_holder_has_gone(
 
     def second() -> None:
         holding = hold("second")
-        Fenced(store, holding.check).book([], [], "a token")
+        Fenced(store, holding.check).prepare([], [], "a token")
         booked_by_second.append(1)
         holding.stop()
 
@@ -336,14 +337,18 @@ def test_a_standby_shows_that_it_waits_and_books_only_after_the_holder_has_gone(
     waiting.join(3)
     assert waiting.is_alive()
     assert not booked_by_second
-    Fenced(store, first.check).book([], [], "a token")
+    Fenced(store, first.check).prepare([], [], "a token")
     first.stop()
     waiting.join(20)
     assert booked_by_second
     assert shown[-1] == ""
     assert "another collector" in shown[0]
-    with pytest.raises(StoreUnavailable):
-        Fenced(store, first.check).book([], [], "a token")
+    for write in (
+        lambda lost: lost.prepare([], [], "a token"),
+        lambda lost: lost.insert(Block("a token", 0, 0, b"")),
+    ):
+        with pytest.raises(StoreUnavailable):
+            write(Fenced(store, first.check))
     assert first.lost is None
 
 

@@ -25,7 +25,9 @@ from spanledger_core.otlp import parse_traces
 from spanledger_core.rows import CallRow
 from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.batches import Tombstone, token_of
+from spanledger_exporter.blocks import Block
 from spanledger_exporter.dead_letters import DeadLetters
+from spanledger_exporter.outbox import Outbox, complete
 from spanledger_exporter.settings import StoreSettings
 from spanledger_exporter.store import Store, open_store
 from spanledger_exporter.writer import BatchWriter, WriterSettings
@@ -51,6 +53,7 @@ class BadLine:
         self.attempts = 0
         self.versions: list[list[int]] = []
         """Of every batch that was written."""
+        self.prepared: tuple[Sequence[CallRow], list[int]] = ([], [])
         self.find_booked = self._guarded(store.find_booked)
         self.rebuild_rollups = self._guarded(store.rebuild_rollups)
         self.sweep = self._guarded(store.sweep)
@@ -64,14 +67,19 @@ class BadLine:
 
         return asked
 
-    def book(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> None:
+    def prepare(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> Sequence[Block]:
+        self.prepared = rows, [row[-1] for row in rows] + [version for _, version in tombstones]
+        return self.store.prepare(rows, tombstones, token)
+
+    def insert(self, block: Block) -> None:
+        rows, versions = self.prepared
         self.attempts += 1
         if self.down:
             raise StoreUnavailable("the store cannot be reached: connection refused")
         if self.refuse(rows):
             raise StoreRefused("Code: 469. DB::Exception: Constraint `no_such_agent` is violated", 469)
-        self.store.book(rows, tombstones, token)
-        self.versions.append([row[-1] for row in rows] + [version for _, version in tombstones])
+        self.store.insert(block)
+        self.versions.append(versions)
         if self.lose_replies and self.attempts % 2:
             raise StoreUnavailable("connection reset by peer")
 
@@ -87,12 +95,16 @@ class Plant:
         self.dead_letters = folder / "dead"
         settings = WriterSettings(
             self.dead_letters,
+            folder / "outbox",
             flush_rows=100,
             flush_interval_s=0.05,
             max_pending_rows=200,
             submit_wait_s=0.05,
             close_timeout_s=close_timeout_s,
         )
+        outbox = Outbox(settings.outbox_dir)
+        self.spool.confirm(complete(outbox, line.insert, 0))
+        outbox.clear()
         self.writer = BatchWriter(line, settings, CLOCK, metrics, on_flushed=self.spool.confirm)
         self.writer.start()
         reconcile = Reconciler(line.find_booked, Memory(0, CLOCK.now_ns() // 1000), lambda: False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from spanledger.config.load import load_config
-from spanledger.forget import Eraser, Proof, StoredRows, person_of
+from spanledger.forget import Eraser, Proof, StoredRows, person_of, run
 from spanledger.forget_files import RefusedRows, SpoolFacts
 from spanledger.forgotten import Forgotten, Person
 from spanledger.reprice.books import OwnBooks
@@ -19,6 +20,7 @@ from spanledger_core.clock import ManualClock, SystemClock
 from spanledger_core.facts import NOBODY, Fact, FactBatch, Who
 from spanledger_core.rows import row_version
 from spanledger_exporter.dead_letters import DeadLetter, DeadLetters
+from spanledger_exporter.outbox import Outbox
 from spanledger_exporter.store import Store
 
 ALICE = Person("user_id", ["alice"])
@@ -209,6 +211,17 @@ def test_refused_rows_are_taken_out_of_their_files(make: ModuleType, book: Any, 
     (path,) = letters.paths()
     assert letters.read(path) == DeadLetter("both", 60, [bobs], [])
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_batch_that_an_ended_collector_left_goes_before_the_next_one_books_it(
+    store: Store, make: ModuleType, book: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alices = make.row(book, make.call(1, who=who(make, "alice")))
+    Outbox(tmp_path / "outbox").fix(1, store.prepare([alices], [], "a1b2"))
+    monkeypatch.setattr("spanledger.forget.open_configured", lambda config: nullcontext(store))
+    run(load_config(None, {"SPANLEDGER_DATA_DIR": str(tmp_path)}, None), ALICE, False, SystemClock())
+    assert Outbox(tmp_path / "outbox").left() is None
+    assert list((tmp_path / "outbox").iterdir()) == []
 
 
 def test_damaged_spools_go_whomever_they_name(store: Store, forget: Any, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.exceptions import DataError
-from clickhouse_connect.driver.insert import InsertContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spanledger_exporter.blocks import native
 from spanledger_exporter.columns import ReadyColumn, default_of
 from spanledger_exporter.store import Store
 
@@ -46,7 +46,7 @@ def round_trip(admin: Store) -> Iterator[RoundTrip]:
             client.command(f"CREATE TABLE round_trip (n UInt64, x {type_name}) ENGINE = Memory")
             types = [ReadyColumn("UInt64"), ReadyColumn(type_name)]
             data = [range(len(values)), values]
-            client.data_insert(InsertContext("round_trip", ["n", "x"], types, data, column_oriented=True))
+            client.raw_insert("round_trip", ["n", "x"], bytes(native(["n", "x"], types, data)), fmt="Native")
             found = client.query(f"SELECT {read_of(type_name)} FROM round_trip ORDER BY n").result_rows
             return [value for (value,) in found]
 

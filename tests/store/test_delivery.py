@@ -11,8 +11,10 @@ import pytest
 
 from spanledger_core.clock import SystemClock
 from spanledger_core.errors import StoreRefused
+from spanledger_exporter.blocks import Block
 from spanledger_exporter.dead_letters import DeadLetters
 from spanledger_exporter.delivery import Delivery
+from spanledger_exporter.outbox import Outbox
 
 
 class Refusing:
@@ -22,10 +24,13 @@ class Refusing:
         self._words = words
         self.taken = 0
 
-    def book(self, rows: Any, tombstones: Any, token: str) -> None:
+    def prepare(self, rows: Any, tombstones: Any, token: str) -> list[Block]:
+        return [Block(token, 0, len(rows), b"")]
+
+    def insert(self, block: Block) -> None:
         for said in self._words:
             raise StoreRefused(said, 62)
-        self.taken += len(rows)
+        self.taken += block.rows
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,7 @@ def test_only_what_is_said_again_in_the_same_words_is_believed(
 ) -> None:
     store, letters = Refusing(iter(words)), DeadLetters(tmp_path, 1 << 20)
     monkeypatch.setattr(Event, "wait", lambda self, timeout=None: self.is_set())
-    delivery = Delivery(store, letters, SystemClock(), Event(), None)
-    delivery.deliver([row(1)], [])
+    delivery = Delivery(store, Outbox(None), letters, SystemClock(), giving_up=Event(), metrics=None)
+    delivery.deliver([row(1)], [], 1)
     assert store.taken == taken
     assert len(letters.paths()) == 1 - taken

@@ -13,6 +13,7 @@ def test_places_are_filled_by_type() -> None:
     sql = "CREATE {db:Identifier}.t ({names:Identifiers}) TTL {days:UInt16} WHERE x = {x:String} AND y = {other:UInt16}"
     filled = render(sql, {"db": "a`b", "names": ["x", "y\\"], "days": 400, "x": "never"})
     assert filled == "CREATE `a\\`b`.t (`x`, `y\\\\`) TTL 400 WHERE x = {x:String} AND y = {other:UInt16}"
+    assert render("{path:Literal}", {"path": "it's\\"}) == "'it\\'s\\\\'"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from spanledger_core.errors import Busy, StoreRefused, StoreUnavailable
 from spanledger_core.metrics import Metrics
 from spanledger_core.rows import CALL_COLUMNS, CallRow
 from spanledger_exporter.batches import Tombstone
+from spanledger_exporter.blocks import Block
 from spanledger_exporter.dead_letters import DeadLetter, DeadLetters
 from spanledger_exporter.store import Store
 from spanledger_exporter.writer import BatchWriter, WriterSettings
@@ -37,15 +38,20 @@ class Unreliable:
         self.gate = threading.Event()
         self.gate.set()
         self.waiting = threading.Event()
+        self.batch = (0, 0, "")
         self.booked: list[tuple[int, int, str]] = []
 
-    def book(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> None:
+    def prepare(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> Sequence[Block]:
         self.waiting.set()
         self.gate.wait(30)
+        self.batch = len(rows), len(tombstones), token
+        return self.store.prepare(rows, tombstones, token)
+
+    def insert(self, block: Block) -> None:
         if self.errors:
             raise self.errors.pop(0)
-        self.store.book(rows, tombstones, token)
-        self.booked.append((len(rows), len(tombstones), token))
+        self.store.insert(block)
+        self.booked.append(self.batch)
         if self.lose_reply:
             raise self.lose_reply.pop(0)
 

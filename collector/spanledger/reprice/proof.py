@@ -19,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 from spanledger_core.calls import Call, CallKey, Priced
 from spanledger_core.clock import Clock
 from spanledger_core.rows import CallRow
+from spanledger_exporter.blocks import Block
 from spanledger_exporter.sql import query_text
 from spanledger_processor.pricing.lines import Layer, PriceLine
 
@@ -107,8 +108,13 @@ class Proofs:
 class Rows(Protocol):
     """What the writer needs of a store."""
 
-    def book(self, rows: Sequence[CallRow], tombstones: Sequence[tuple[CallKey, int]], token: str) -> None:
-        """Write calls and withdraw others, once per token."""
+    def prepare(
+        self, rows: Sequence[CallRow], tombstones: Sequence[tuple[CallKey, int]], token: str
+    ) -> Sequence[Block]:
+        """What writes calls and withdraws others."""
+
+    def insert(self, block: Block) -> None:
+        """Write a block, once per token."""
 
     def rebuild_rollups(self, hours: Collection[int]) -> None:
         """Make the rollups say what the calls say, for `hours`."""
@@ -126,14 +132,17 @@ class ProvenStore:
     def __init__(self, store: Rows, proofs: Proofs) -> None:
         self._store = store
         self._proofs = proofs
+        self.insert = store.insert
         self.rebuild_rollups = store.rebuild_rollups
         self.sweep = store.sweep
         self.unrolled_hours = store.unrolled_hours
 
-    def book(self, rows: Sequence[CallRow], tombstones: Sequence[tuple[CallKey, int]], token: str) -> None:
-        """Write the lines noted by now, then the batch."""
+    def prepare(
+        self, rows: Sequence[CallRow], tombstones: Sequence[tuple[CallKey, int]], token: str
+    ) -> Sequence[Block]:
+        """Write the lines noted by now, then make the blocks: once these are on disk, any process may insert them."""
         self._proofs.write()
-        self._store.book(rows, tombstones, token)
+        return self._store.prepare(rows, tombstones, token)
 
 
 def line_of(row: Mapping[str, Any]) -> PriceLine:

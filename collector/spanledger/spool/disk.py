@@ -311,6 +311,7 @@ class DiskSpool:
     def confirm(self, sequence: int) -> None:
         """Everything up to `sequence` is in the store. Not written if the disk refuses: repeating work is harmless."""
         with self._changed:
+            sequence = min(sequence, self._last)  # of an outbox whose spool was set aside
             self._waiting.confirm(sequence)
             self._confirm_to = max(self._confirm_to, sequence)
             if not self._may_commit():

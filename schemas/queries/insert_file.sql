@@ -1,0 +1,7 @@
+INSERT INTO llm_costs ({columns:Identifiers})
+FROM INFILE {path:Literal}
+SETTINGS
+    insert_deduplicate = {insert_deduplicate:UInt16},
+    insert_deduplication_token = {insert_deduplication_token:Literal},
+    optimize_on_insert = {optimize_on_insert:UInt16}
+FORMAT Native
