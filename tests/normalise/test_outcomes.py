@@ -218,6 +218,12 @@ def test_a_span_is_right_about_prices_also_where_it_says_the_default(
     assert dict(fact.about.price_context) == context
 
 
+def test_what_a_rule_may_set_is_kept_of_a_span_also_where_it_says_the_default(reader_with: Any) -> None:
+    said = {"spanledger.price.batch": "false", "spanledger.price.speed": "standard"}
+    reader = reader_with(ruled_contexts=frozenset({"batch"}))
+    assert reader.fact("chat", {**CHAT, **said}).about.price_context == (("batch", "false"),)
+
+
 def test_a_tier_of_our_own_is_the_last_resort(reader: Any) -> None:
     ours = {"spanledger.price.service_tier": "flex"}
     assert reader.fact("chat", {**CHAT, **ours}).about.service_tier == "flex"

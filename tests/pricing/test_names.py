@@ -1,9 +1,11 @@
 """Which model an id means, and which it does not."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
+from spanledger_core.calls import Call
 from spanledger_processor.pricing import PriceBook
 from spanledger_processor.pricing.base import load_base
 
@@ -116,3 +118,10 @@ def test_no_known_model_prices_a_longer_name(book: PriceBook, suffix: str) -> No
 def test_a_snapshot_that_cannot_be_known_is_another_model(book: PriceBook, provider: str, model: str) -> None:
     """No such day, or one after the last that the list says anything about."""
     assert price_of(book, provider, model) is None
+
+
+def test_a_deployment_name_in_the_answer_leaves_the_model_that_was_asked_for(
+    make_call: Callable[..., Call], book: PriceBook
+) -> None:
+    priced = book.price(make_call("azure.ai.openai", "prod-chat", request_model="gpt-4o"))
+    assert (priced.model, priced.cost) == ("gpt-4o", book.price(make_call()).cost)

@@ -230,10 +230,9 @@ def _text(line: bytes) -> str:
 
 def _book(config: Path | None, files: list[Path] | None) -> PriceBook:
     """The configured book with the files of the command on top. Raises `ConfigError` with every fault."""
-    from spanledger_processor.pricing.book import load_book
+    from spanledger.configured_prices import price_book
 
-    prices = configuration(config).prices
-    return load_book((*prices.files, *(files or [])), fx=prices.fx, reported=prices.reported)
+    return price_book(configuration(config), files or [])
 
 
 def _instant(text: str | None) -> datetime:
