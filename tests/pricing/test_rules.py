@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanledger_core.calls import Call
-from spanledger_core.facts import NOBODY, Resource
+from spanledger_core.facts import NOBODY, Resource, Usage
 from spanledger_processor.pricing import PriceBook, PriceRule, load_book
 from spanledger_processor.pricing.rules import PriceRules
 
@@ -203,3 +203,20 @@ def test_services_do_not_multiply_plans_and_what_is_remembered_of_them_is_bounde
     rules = PriceRules([PriceRule(service_name="a*", context=BATCH)], str)
     assert [rules.of_process(Resource("p", f"a{n}", "", NOBODY)) for n in range(25)] == [1] * 25
     assert len(rules._processes) <= 10
+
+
+@pytest.mark.parametrize("by_rule", [False, True])
+def test_cache_writes_that_last_12_hours_are_priced_by_a_context(
+    by_rule: bool, make_call: MakeCall, tmp_path: Path
+) -> None:
+    file = tmp_path / "ttl.csv"
+    file.write_text(
+        "provider,model,bucket,unit_price,variant\nanthropic,claude-sonnet-4-5*,cache_write_1h,9,cache_ttl=12h\n"
+    )
+    ruled = load_book([file], rules=[PriceRule(service_name="long-*", context=(("cache_ttl", "12h"),))])
+    usage = Usage(input=3000, output=1, cache_write_5m=1000, cache_write_1h=1000)
+    call = make_call("anthropic", "claude-sonnet-4-5", usage)
+    said = of(call, "long-cache") if by_rule else call._replace(price_context=(("cache_ttl", "12h"),))
+    plain, longer = ruled.price(call), ruled.price(said)
+    assert (plain.cache_write_cost, longer.cache_write_cost) == (9_750_000_000, 12_750_000_000)
+    assert (plain.input_cost, plain.output_cost) == (longer.input_cost, longer.output_cost)
