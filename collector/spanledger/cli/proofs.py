@@ -135,7 +135,7 @@ def _print_table(row: Mapping[str, Any], explained: Explanation) -> None:
     ):
         if amount and picodollars(amount) != explained.cost:
             say(f"{label}: {dollars(picodollars(amount))} USD")
-    if explained.missing:
+    if explained.missing and row["cost_status"] != "priced":
         say(f"without a price: {', '.join(explained.missing)}; the cost is a lower bound")
     elif row["cost_status"] == "partial":
         silent = [name for name in ("input_tokens", "output_tokens") if row[name] is None]
