@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from genai_prices import types
 
-from spanledger_processor.pricing.base_names import Listed, Test, alternatives, spelled, test_of
+from spanledger_processor.pricing.base_names import Listed, Test, alternatives, clause_test, spelled
 from spanledger_processor.pricing.lines import Layer, PriceLine, canonical_variant
 
 BUCKET_OF: Final[Mapping[str, tuple[str, int, str]]] = {
@@ -231,7 +231,7 @@ class BaseBook:
                 if isinstance(clause, types.ClauseEquals):
                     exact.setdefault(clause.equals.lower(), model)
                 else:
-                    tests.append((test_of(clause, listed), model))
+                    tests.append((clause_test(clause, listed), model))
         for model in self.models:
             exact.setdefault(model.name, model)
         return exact, tests

@@ -86,10 +86,10 @@ def alternatives(clause: types.MatchLogic) -> Iterator[types.MatchLogic]:
         yield clause
 
 
-def test_of(clause: types.MatchLogic, listed: Listed) -> Test:
+def clause_test(clause: types.MatchLogic, listed: Listed) -> Test:
     """The test of an id, lower case, that a clause stands for."""
     if isinstance(clause, types.ClauseAnd):
-        tests = [test_of(part, listed) for part in clause.and_]
+        tests = [clause_test(part, listed) for part in clause.and_]
         return lambda name: all(test(name) for test in tests)
     if isinstance(clause, types.ClauseStartsWith):
         return _starts_with(clause.starts_with.lower(), listed)
