@@ -18,6 +18,7 @@ from spanledger.booking import Ledger
 from spanledger.cli.stores import open_configured
 from spanledger.cli.target import running_collector
 from spanledger.config.model import Config
+from spanledger.configured_prices import price_book
 from spanledger.pipeline import Pipeline
 from spanledger.reconcile import Memory, Reconciler, is_empty
 from spanledger.reprice.proof import Proofs, ProvenStore
@@ -97,7 +98,7 @@ class Replay:
         self._normaliser = Normaliser(wiring.normaliser_settings(config), clock)
         self._ledger = Ledger(
             Assembler(wiring.assembly_settings(config)),
-            wiring.price_book(config, prices),
+            price_book(config, prices),
             clock,
             metrics,
             horizon_s=config.assembly.horizon.total_seconds(),

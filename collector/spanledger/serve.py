@@ -28,6 +28,7 @@ from spanledger.booking import Booker, Ledger
 from spanledger.cli.terminal import output
 from spanledger.config.exposure import exposure_warnings
 from spanledger.config.model import Config
+from spanledger.configured_prices import price_book
 from spanledger.control import ControlServer, Job
 from spanledger.forget import Eraser, ForgetJob
 from spanledger.forgotten import Forgotten
@@ -117,7 +118,7 @@ class Service:
             config, clock, metrics = self._config, self._clock, self.metrics
             parts.enter_context(own(config.data_dir))
             parts.enter_context(scratch(config.data_dir))
-            prices = wiring.price_book(config)
+            prices = price_book(config)
             self._in_force = PricesInForce(
                 config.data_dir / "price-book.json", config.assembly.horizon.total_seconds(), clock
             )
@@ -287,7 +288,7 @@ class Service:
         self._parts.callback(self._reloading.stop)
 
     def _renew_prices(self) -> None:
-        prices = wiring.price_book(self._config)
+        prices = price_book(self._config)
         self._in_force.use(prices.version)
         self._ledger.prices = prices
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from spanledger.config.access import token_tenants
@@ -16,7 +15,6 @@ from spanledger_exporter.writer import WriterSettings
 from spanledger_processor.assembly.assembler import AssemblySettings
 from spanledger_processor.normalise.identities import as_kept
 from spanledger_processor.normalise.settings import NormaliserSettings
-from spanledger_processor.pricing.book import PriceBook, load_book
 from spanledger_receiver.settings import GrpcSettings, HttpSettings, TlsSettings
 
 _MIB = 1 << 20
@@ -84,13 +82,8 @@ def normaliser_settings(config: Config) -> NormaliserSettings:
         agent_id_is_key=config.agent_id_is_key,
         hash_identifiers=frozenset(config.hash_identifiers),
         hash_key=config.hash_secret,
+        ruled_contexts=frozenset(name for rule in config.prices.rules for name in rule.set),
     )
-
-
-def price_book(config: Config, more: Sequence[Path] = ()) -> PriceBook:
-    """The book in force: built in, then the operator's files. Raises `ConfigError`."""
-    prices = config.prices
-    return load_book([*prices.files, *more], fx=prices.fx, reported=prices.reported)
 
 
 def budgets(config: Config) -> tuple[Budget, ...] | None:

@@ -116,6 +116,23 @@ def test_show_prints_the_lines_of_an_instant(run: Run) -> None:
     assert lines["input"]["unit_size"] == "1000000"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--model", "gpt-4o-2024-08-06"], "spanledger prices show gpt-4o-2024-08-06\n"),
+        (["--model", "gpt-4o-2024-08-06", "--provider", "openai"], "show gpt-4o-2024-08-06 --provider openai\n"),
+        (["--model", "gpt-4o", "--bucket", "input"], ""),
+        (["--model", "gpt-4o-2024-*"], ""),
+        (["--model", "no-such-model"], ""),
+    ],
+)
+def test_list_of_one_name_says_where_other_lines_price_it_too(run: Run, arguments: list[str], told: str) -> None:
+    done = run("prices", "list", *arguments)
+    assert done.returncode == 0
+    assert done.stderr.endswith(told)
+    assert bool(done.stderr) == bool(told)
+
+
 def test_show_of_an_unknown_model_fails_and_says_what_becomes_of_its_calls(run: Run) -> None:
     done = run("prices", "show", "no-such-model")
     assert done.returncode == 1

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from spanledger import wiring
 from spanledger.config.load import load_config
 from spanledger.config.model import Config
+from spanledger.configured_prices import price_book
 from spanledger.forget import person_of
 from spanledger_core.errors import ConfigError
 from spanledger_processor.normalise.identities import as_kept
@@ -312,3 +313,31 @@ def test_no_limit_of_the_sql_port_is_nothing(yaml_file: Write, key: str) -> None
     """The engine takes 0 for no limit."""
     with pytest.raises(ConfigError, match=rf"sql\.{key.partition(':')[0]}: .*greater than 0"):
         load_config(yaml_file(f"sql: {{{key}}}\n"), {})
+
+
+def test_rules_about_prices_are_read_and_shown_by_their_names(yaml_file: Write) -> None:
+    file = yaml_file(
+        "prices:\n  rules:\n    - {service_name: 'batch-*', set: {batch: true}}\n    - {model: a, as: b}\n"
+    )
+    batch, mapped = load_config(file, {}).prices.rules
+    assert (batch.service_name, batch.set, mapped.model, mapped.priced_as) == ("batch-*", {"batch": "true"}, "a", "b")
+    assert mapped.model_dump(exclude_defaults=True) == {"model": "a", "as": "b"}
+    assert price_book(load_config(file, {})).plan_of("openai", "a").model == "b"
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ("{set: {batch: true}}", "needs a condition: provider, model, service_name, environment"),
+        ("{provider: openai}", "needs an effect: set or as"),
+        ("{provider: openai, priced_as: gpt-4o}", "unknown key"),
+        ("{provider: openai, sets: {batch: true}}", "did you mean prices.rules[0].set?"),
+        ("{provider: openai, set: {batch: ''}}", "should have at least 1 character"),
+        ("{provider: openai, set: {batch: [1]}}", "must be a valid string"),
+    ],
+)
+def test_a_rule_without_condition_or_effect_is_refused_with_its_place(yaml_file: Write, rule: str, fault: str) -> None:
+    file = yaml_file(f"prices:\n  rules:\n    - {rule}\n")
+    (told,) = faults_of(file)
+    assert told.startswith(f"{file}:3: prices.rules[0]")
+    assert fault in told

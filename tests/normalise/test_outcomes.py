@@ -218,6 +218,22 @@ def test_a_span_is_right_about_prices_also_where_it_says_the_default(
     assert dict(fact.about.price_context) == context
 
 
+def test_what_a_rule_may_set_is_kept_of_a_span_also_where_it_says_the_default(reader_with: Any) -> None:
+    said = {"spanledger.price.batch": "false", "spanledger.price.speed": "standard"}
+    reader = reader_with(ruled_contexts=frozenset({"batch"}))
+    assert reader.fact("chat", {**CHAT, **said}).about.price_context == (("batch", "false"),)
+
+
+@pytest.mark.parametrize("key", ["cache_ttl", "tool", "image_size", "image_quality", "page_type", "region"])
+@pytest.mark.parametrize("on_span", [True, False])
+def test_what_is_said_in_our_own_words_is_read_from_span_and_process(key: str, on_span: bool, reader: Any) -> None:
+    said = {f"spanledger.price.{key}": "12h"}
+    other = {f"spanledger.price.{key}": "1h"}
+    on_process = {"service.name": "shop", **(other if on_span else said)}
+    about = reader.fact("chat", {**CHAT, **(said if on_span else {})}, resource=on_process).about
+    assert (about.price_context or about.resource.price_context) == ((key, "12h"),)
+
+
 def test_a_tier_of_our_own_is_the_last_resort(reader: Any) -> None:
     ours = {"spanledger.price.service_tier": "flex"}
     assert reader.fact("chat", {**CHAT, **ours}).about.service_tier == "flex"

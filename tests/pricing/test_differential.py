@@ -134,7 +134,7 @@ def test_every_difference_from_the_reference_calculator_has_a_rule(base_only: Pr
             oracle_usage(usage), provider, genai_request_timestamp=at, price_context=context or None
         )
         ours_context = {"batch": "true"} if "processing" in context else context
-        plan = base_only.plan((names[provider.id], "", model.id, "", tuple(ours_context.items())))
+        plan = base_only.plan_of(names[provider.id], model.id, tuple(ours_context.items()))
         if plan.offers and plan.offers[0].line.model != model.id.lower():
             told["another model of the provider is found by this id"] += 1
             continue
@@ -178,8 +178,8 @@ def test_where_overlays_differ_from_the_base_an_overlay_line_speaks(book: PriceB
     changed = 0
     for provider in load_base().values():
         for model in provider.models:
-            key = (provider.name, "", model.name, "", ())
-            ours, base = book.plan(key), base_only.plan(key)
+            key = (provider.name, model.name)
+            ours, base = book.plan_of(*key), base_only.plan_of(*key)
             if ours.at(at_ns).tiers[0].net.by_bucket != base.at(at_ns).tiers[0].net.by_bucket:
                 changed += 1
                 spoken = any(offer.line.layer > Layer.BASE for offer in ours.offers) or ours.own_fallbacks

@@ -42,7 +42,7 @@ def book_of(lines: list[PriceLine]) -> PriceBook:
 
 
 def parts_of(book: PriceBook, usage: dict[str, int], at: datetime) -> tuple[int, tuple[int, ...]] | None:
-    plan = book.plan(("acme", "", "m", "", ()))
+    plan = book.plan_of("acme", "m")
     priced = book.amounts("m", plan.at(instant_ns(at, 0)).tier(input_size(usage)), usage)
     if priced.cost is None:
         return None

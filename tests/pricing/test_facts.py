@@ -76,3 +76,13 @@ def test_aliases_lead_to_base_models() -> None:
     for provider, names in HISTORY.aliases.items():
         for spelling, model in names.items():
             assert base[provider].find(model), (provider, spelling)
+
+
+def test_an_alias_costs_what_the_only_snapshot_of_its_time_did(book: PriceBook) -> None:
+    at = datetime(2024, 11, 1, tzinfo=UTC)
+    alias, snapshot = (
+        {line.bucket: line.unit_price for line in book.find("openai", name, at)}
+        for name in ("gpt-4o-realtime-preview", "gpt-4o-realtime-preview-2024-10-01")
+    )
+    assert alias == snapshot
+    assert alias["output_audio"] == 200

@@ -1,9 +1,11 @@
 """Which model an id means, and which it does not."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
+from spanledger_core.calls import Call
 from spanledger_processor.pricing import PriceBook
 from spanledger_processor.pricing.base import load_base
 
@@ -38,6 +40,15 @@ def price_of(book: PriceBook, provider: str, model: str) -> str | None:
         ("aws.bedrock", "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-opus-4-8", "5.5"),
         ("aws.bedrock", "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0", "0.8"),
         ("aws.bedrock", "bedrock/converse/amazon.nova-pro-v1:0", "0.8"),
+        ("aws.bedrock", "eu.anthropic.claude-opus-4-5-20251101-v1:0", "5.5"),
+        ("aws.bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0", "3"),
+        ("aws.bedrock", "global.anthropic.claude-fable-5-2-v1:0", "8"),
+        ("aws.bedrock", "mistral.mistral-7b-instruct-v0:2", "0.15"),
+        ("aws.bedrock", "amazon.nova-pro-v1:0:300k", "0.8"),
+        ("gcp.gemini", "gemini-2.5-pro-preview-05-06", "1.25"),
+        ("gcp.gemini", "gemini-2.0-flash-lite-preview-02-05", "0.075"),
+        ("openai", "computer-use-preview-2025-03-11", "3"),
+        ("openai", "gpt-4o-mini-audio-preview-2024-12-17", "0.15"),
         ("anthropic", "claude-sonnet-4-5-20250929[1m]", "3"),
         ("azure.ai.openai", "gpt-35-turbo", "0.5"),
         ("az.ai.inference", "DeepSeek-R1", "1.35"),
@@ -73,6 +84,16 @@ def test_spellings_that_mean_a_known_model(book: PriceBook, provider: str, model
         ("gcp.gemini", "gemini-1.5-flash-16b"),
         ("gcp.gemini", "tunedModels/mine"),
         ("aws.bedrock", "us.anthropic.claude-sonnet-9-v1:0"),
+        ("aws.bedrock", "amazon.nova-pro-v2:0"),
+        ("aws.bedrock", "amazon.nova-pro-v1:1"),
+        ("aws.bedrock", "us.meta.llama3-3-70b-instruct-v2:0"),
+        ("aws.bedrock", "anthropic.claude-3-5-sonnet-20241022-v1:0"),
+        ("aws.bedrock", "mistral.mistral-7b-instruct-v0:3"),
+        ("anthropic", "claude-opus-4-5-preview"),
+        ("anthropic", "claude-sonnet-4-5-beta-20250929"),
+        ("gcp.gemini", "gemini-2.5-pro-preview-12-25"),
+        ("gcp.gemini", "gemini-2.5-pro-exp-12-25"),
+        ("openai", "gpt-5-nano-v1:0"),
         ("aws.bedrock", "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc123def456"),
         ("azure.ai.openai", "prod-gpt-4o"),
         ("acme-cloud", "gpt-4o"),
@@ -87,7 +108,7 @@ def test_ids_that_are_not_known_have_no_price(book: PriceBook, provider: str, mo
     assert price_of(book, provider, model) is None
 
 
-@pytest.mark.parametrize("suffix", ["-ultra", "-9"])
+@pytest.mark.parametrize("suffix", ["-ultra", "-9", "-experimental", "-preview-beta", "-v9:0", "-instruct-chat"])
 def test_no_known_model_prices_a_longer_name(book: PriceBook, suffix: str) -> None:
     """A fine-tuned model's id goes on with its owner's name; every other longer name is another model."""
     guessed = [
@@ -116,3 +137,10 @@ def test_no_known_model_prices_a_longer_name(book: PriceBook, suffix: str) -> No
 def test_a_snapshot_that_cannot_be_known_is_another_model(book: PriceBook, provider: str, model: str) -> None:
     """No such day, or one after the last that the list says anything about."""
     assert price_of(book, provider, model) is None
+
+
+def test_a_deployment_name_in_the_answer_leaves_the_model_that_was_asked_for(
+    make_call: Callable[..., Call], book: PriceBook
+) -> None:
+    priced = book.price(make_call("azure.ai.openai", "prod-chat", request_model="gpt-4o"))
+    assert (priced.model, priced.cost) == ("gpt-4o", book.price(make_call()).cost)

@@ -124,6 +124,27 @@ def test_units_without_a_bucket_are_named_not_dropped(book: PriceBook, make_call
     assert (priced.cost_status, priced.missing) == ("partial", ("video_seconds",))
 
 
+@pytest.mark.parametrize(
+    ("model", "units", "missing"),
+    [
+        ("gpt-4o", {"images": 2}, ("images",)),
+        ("gpt-4o", {"images": 2, "input_image": 400}, ()),
+        ("gpt-image-1", {"images": 2}, ()),
+        ("gpt-4o", {"audio_seconds": 2}, ("audio_seconds",)),
+        ("gpt-4o-audio-preview", {"audio_seconds": 2}, ()),
+        ("gpt-4o-transcribe", {"audio_seconds": 2}, ()),
+        ("gpt-4o", {"pages": 2}, ("pages",)),
+        ("gpt-4o", {"characters": 2, "requests": 1}, ()),
+    ],
+)
+def test_a_count_misses_a_price_where_no_tokens_say_the_same(
+    book: PriceBook, make_call, model: str, units: dict[str, int], missing: tuple[str, ...]
+) -> None:
+    priced = book.price(make_call(model=model, usage=Usage(1000, 100, units=tuple(units.items()))))
+    assert (priced.cost_status, priced.missing) == ("partial" if missing else "priced", missing)
+    assert priced.cost is not None
+
+
 def test_reported_cost_counts_only_where_the_precedence_says_so(book: PriceBook, make_call) -> None:
     unknown = {"model": "acme/none", "reported": 7 * USD}
     assert book.price(make_call("openai", **unknown)).cost_status == "unpriced_model"

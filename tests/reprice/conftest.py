@@ -25,6 +25,7 @@ from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.settings import StoreSettings
 from spanledger_exporter.store import Store, open_store
 from spanledger_processor.pricing.book import PriceBook, load_book
+from spanledger_processor.pricing.rules import PriceRule
 from spanledger_processor.rows import call_row
 
 COMMAND = Path(sys.executable).with_name("spanledger")
@@ -85,6 +86,20 @@ def dearer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def dear_book(dearer: Path) -> PriceBook:
     return load_book([dearer])
+
+
+@pytest.fixture(scope="session")
+def ruled_book() -> PriceBook:
+    """The shipped book with rules for the process, the provider and single models."""
+    return load_book(
+        rules=[
+            PriceRule(service_name="shop", environment="test", model="gpt-4o", context=(("batch", "true"),)),
+            PriceRule(provider="openai", context=(("service_tier", "flex"), ("region", "eu"))),
+            PriceRule(model="gpt-4.1", priced_as="gpt-4o"),
+            PriceRule(provider="azure", model="prod", priced_as="o3"),
+            PriceRule(model="*", priced_as="gpt-4o-mini"),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,14 @@ def test_pricing_a_row_again_by_the_same_book_changes_nothing(make: ModuleType, 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
+def test_rules_price_a_row_as_they_price_its_call(make: ModuleType, ruled_book: PriceBook, data: Any) -> None:
+    call = data.draw(calls(make))
+    row = make.row(ruled_book, call)
+    assert repriced(row, ruled_book.price(recalled(row))) is None
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
 def test_a_row_moved_by_another_book_is_what_that_book_would_have_booked(
     make: ModuleType, book: PriceBook, dear_book: PriceBook, data: Any
 ) -> None:

@@ -123,10 +123,9 @@ def check_config(
     """
     configured = configuration(file or config)
     from spanledger.config.exposure import exposure_warnings
-    from spanledger_processor.pricing.book import load_book
+    from spanledger.configured_prices import price_book
 
-    prices = configured.prices
-    load_book(prices.files, fx=prices.fx, reported=prices.reported)
+    price_book(configured)
     for warning in exposure_warnings(configured):
         typer.echo(f"warning: {warning}", err=True)
     if show:

@@ -127,16 +127,15 @@ def _data_dir(data_dir: Path) -> Iterator[Finding]:
 
 
 def _prices(config: Config) -> Iterator[Finding]:
-    from spanledger_processor.pricing.book import load_book
+    from spanledger.configured_prices import price_book
 
-    prices = config.prices
     try:
-        book = load_book(prices.files, fx=prices.fx, reported=prices.reported)
+        book = price_book(config)
     except ConfigError as error:
         for fault in error.faults:
             yield fail("prices", fault, "mend the file; spanledger prices check names every fault")
         return
-    yield ok("prices", f"{book.version}, {len(prices.files)} files of your own")
+    yield ok("prices", f"{book.version}, {len(config.prices.files)} files of your own")
 
 
 def _store(config: Config, clock: Clock) -> Iterator[Finding]:

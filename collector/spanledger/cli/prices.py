@@ -59,7 +59,11 @@ def list_lines(
     prices: PriceFiles = None,
     config: ConfigFile = None,
 ) -> None:
-    """Every price line there is, of all layers and times.
+    """Every price line there is, of all layers and times, as they are written.
+
+    \b
+    A model may be priced by lines that do not name it: those of its family, or of everything a provider sells.
+    prices show tells what holds for it.
 
     \b
     Examples:
@@ -76,6 +80,7 @@ def list_lines(
         and fnmatchcase(line.layer.label, layer)
     )
     _write(list(wanted), form)
+    _tell_of_others(book, provider, model)
 
 
 @app.command("show")
@@ -230,10 +235,20 @@ def _text(line: bytes) -> str:
 
 def _book(config: Path | None, files: list[Path] | None) -> PriceBook:
     """The configured book with the files of the command on top. Raises `ConfigError` with every fault."""
-    from spanledger_processor.pricing.book import load_book
+    from spanledger.configured_prices import price_book
 
-    prices = configuration(config).prices
-    return load_book((*prices.files, *(files or [])), fx=prices.fx, reported=prices.reported)
+    return price_book(configuration(config), files or [])
+
+
+def _tell_of_others(book: PriceBook, provider: str, model: str) -> None:
+    """Where one model is asked for and lines that do not name it price it, say how to see them."""
+    from spanledger_processor.pricing.lines import is_glob
+
+    house = "" if is_glob(provider) else provider
+    if is_glob(model) or all(line.model == model for line in book.find(house, model, _instant(None))):
+        return
+    asked = f"{model} --provider {house}" if house else model
+    typer.echo(f"lines that do not name {model} price it too: spanledger prices show {asked}", err=True)
 
 
 def _instant(text: str | None) -> datetime:

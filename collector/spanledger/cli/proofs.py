@@ -44,10 +44,10 @@ def explain(
       spanledger prices explain 0af7651916cd43dd8448eb211c80319c b7ad6b7169203331
     """
     from spanledger.cli.target import open_target, rows
+    from spanledger.configured_prices import price_book
     from spanledger.reprice.explanation import explain_row
     from spanledger_core.errors import SpanledgerError
     from spanledger_exporter.sql import query_text
-    from spanledger_processor.pricing.book import load_book
 
     configured = configuration(config, store)
     asked = {"trace": trace_id.strip().lower(), "span": span_id.strip().lower()}
@@ -58,9 +58,7 @@ def explain(
         (row,) = found
         ids = ",".join(row["price_ids"])
         lines = rows(target, query_text("explain_lines"), {"ids": ids}) if ids else []
-    prices = configured.prices
-    book = load_book(prices.files, fx=prices.fx, reported=prices.reported)
-    explained = explain_row(row, lines, book.same_rules(row["provider"], row["model"]))
+    explained = explain_row(row, lines, price_book(configured).same_rules(row["provider"], row["model"]))
     _print_json(row, explained) if form is Form.json else _print_table(row, explained)
     if not explained.adds_up:
         raise SpanledgerError("these lines do not add up to the cost of the row: report it with what is printed above")
@@ -137,7 +135,7 @@ def _print_table(row: Mapping[str, Any], explained: Explanation) -> None:
     ):
         if amount and picodollars(amount) != explained.cost:
             say(f"{label}: {dollars(picodollars(amount))} USD")
-    if explained.missing:
+    if explained.missing and row["cost_status"] != "priced":
         say(f"without a price: {', '.join(explained.missing)}; the cost is a lower bound")
     elif row["cost_status"] == "partial":
         silent = [name for name in ("input_tokens", "output_tokens") if row[name] is None]

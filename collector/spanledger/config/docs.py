@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from spanledger.config.model import Config
 from spanledger.config.secrets import StoreUrl
-from spanledger.config.tree import section_of
+from spanledger.config.tree import keys, section_of
 from spanledger.config.units import Address, parse_size, show_duration, show_size
 from spanledger.config.yaml_file import KeyPath, dotted
 
@@ -82,14 +82,14 @@ def _sections(
     """Sections that have keys of their own, in the order of declaration."""
     if any(section_of(each.annotation) is None for each in model.model_fields.values()):
         yield path, model, field
-    for name, each in model.model_fields.items():
+    for name, each in keys(model).items():
         section = section_of(each.annotation)
         if section is not None:
             yield from _sections(section, (*path, name), each)
 
 
 def _rows(path: KeyPath, model: type[BaseModel]) -> Iterator[str]:
-    for name, field in model.model_fields.items():
+    for name, field in keys(model).items():
         if section_of(field.annotation) is None:
             default = "required" if field.is_required() else f"`{_plain(field)}`"
             kind = "size" if _is_size(field) else _kind(field.annotation).replace("|", "\\|")
@@ -140,7 +140,7 @@ def _plain(field: FieldInfo) -> str:
 
 def _yaml(model: type[BaseModel], depth: int) -> Iterator[str]:
     """The model at its defaults, without what is off unless set."""
-    for name, field in model.model_fields.items():
+    for name, field in keys(model).items():
         section = section_of(field.annotation)
         pad = "  " * depth
         if section is not None and isinstance(field.default, BaseModel):

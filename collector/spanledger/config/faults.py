@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from spanledger.config.tree import child, paths, section_of
+from spanledger.config.tree import child, keys, paths, section_of
 from spanledger.config.yaml_file import KeyPath, dotted
 
 
@@ -57,7 +57,7 @@ def unknown_key(model: type[BaseModel], path: KeyPath, spell: Callable[[KeyPath]
     """That the last part of `path` is no key, and which one was probably meant."""
     *parent, wrong = path
     section = section_of(child(model, tuple(parent)))
-    known = list(section.model_fields) if section is not None else []
+    known = list(keys(section)) if section is not None else []
     close = difflib.get_close_matches(str(wrong), known, n=1, cutoff=0.6)
     if close:
         return f"unknown key; did you mean {spell((*parent, close[0]))}?"

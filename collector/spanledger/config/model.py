@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from spanledger.config.budgets import BudgetLine, unique
 from spanledger.config.content import content_fault
+from spanledger.config.price_rules import RuleLine
 from spanledger.config.secrets import Credential, StoreUrl, readable_file, secret_from_file
 from spanledger.config.section import Section, without_empty
 from spanledger.config.units import Address, Duration, Endpoint, Size, parse_url, some_time
@@ -172,6 +173,9 @@ class Prices(Section):
     reported: dict[str, Literal["book", "fallback", "reported"]] = Field(default={})
     """Which cost counts where a span states one, by provider or `*`: `book`, `fallback` (theirs where the book has
     none) or `reported`."""
+    rules: tuple[RuleLine, ...] = ()
+    """What spans do not say about their prices, by provider, model, service or environment; the first that holds
+    wins."""
 
 
 class ClickHouse(Section):

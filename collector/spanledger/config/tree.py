@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from spanledger.config.yaml_file import KeyPath
 
@@ -20,6 +21,11 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a section as a file spells them, in the order of declaration."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def child(model: type[BaseModel], path: KeyPath) -> Any:
     """The annotation a key path leads to, or None if there is no such key."""
     annotation: Any = model
@@ -28,7 +34,7 @@ def child(model: type[BaseModel], path: KeyPath) -> Any:
         if section is not None:
             if isinstance(part, int):
                 continue
-            field = section.model_fields.get(part)
+            field = keys(section).get(part)
             if field is None:
                 return None
             annotation = field.annotation
@@ -41,7 +47,7 @@ def child(model: type[BaseModel], path: KeyPath) -> Any:
 
 def paths(model: type[BaseModel], prefix: KeyPath = ()) -> Iterator[KeyPath]:
     """Every key path of the model, sections included, in the order of declaration."""
-    for name, field in model.model_fields.items():
+    for name, field in keys(model).items():
         here = (*prefix, name)
         yield here
         section = section_of(field.annotation)

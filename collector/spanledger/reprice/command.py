@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from spanledger import wiring
 from spanledger.cli.stores import open_configured
 from spanledger.config.model import Config
+from spanledger.configured_prices import price_book
 from spanledger.handing import collector_folder, hand_over
 from spanledger.prices_in_force import PricesInForce
 from spanledger.reprice.books import OwnBooks, SharedBooks
@@ -46,7 +46,7 @@ def run(config: Config, asked: Asked, prices: Sequence[Path], clock: Clock, cons
 
 
 def _here(config: Config, asked: Asked, prices: Sequence[Path], clock: Clock, tell: Tell) -> Result:
-    book = wiring.price_book(config, prices)
+    book = price_book(config, prices)
     with open_configured(config) as store:
         store.migrate()
         books = OwnBooks(store, lambda: _note_move(config, clock))
@@ -76,7 +76,7 @@ class RepriceJob:
 
     def __call__(self, asked: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
         """`asked` is (first, last, dry); `prices` are files on top of the configured ones."""
-        book = wiring.price_book(self._config, [Path(file) for file in asked["prices"]])
+        book = price_book(self._config, [Path(file) for file in asked["prices"]])
         reprice = Reprice(self._store, book, self._books, self._clock)
         outcome = reprice.run(Asked(*asked["asked"]), lambda step: tell({"step": list(step)}))
         return {"changes": outcome.changes.as_json(), "resumed_us": outcome.resumed_us, "book": book.version}

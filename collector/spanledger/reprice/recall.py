@@ -9,7 +9,7 @@ was absurd.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -27,7 +27,6 @@ from spanledger_core.rows import (
 )
 
 AT: Final = {name: place for place, name in enumerate(CALL_COLUMNS)}
-_NO_PROCESS: Final = Resource("", "", "", NOBODY)
 
 
 def _picks(*names: str) -> Callable[[CallRow], tuple[Any, ...]]:
@@ -37,7 +36,7 @@ def _picks(*names: str) -> Callable[[CallRow], tuple[Any, ...]]:
 _LOOKED_AT: Final = _picks(
     "timestamp", "duration_ns", "trace_id", "span_id", "agent_id", "agent_source", "provider", "request_model",
     "response_model", "service_tier", "is_streaming", "status", "cost_status", "reported_cost_usd", "attributes",
-    "is_aggregate",
+    "is_aggregate", "service_name", "environment",
 )  # fmt: skip
 _TOKENS: Final = _picks(
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
@@ -56,6 +55,7 @@ def recalled(row: CallRow) -> Call:
     (
         timestamp, duration_ns, trace_id, span_id, agent_id, agent_source, provider, request_model, response_model,
         service_tier, is_streaming, status, cost_status, reported, attributes, is_aggregate,
+        service_name, environment,
     ) = _LOOKED_AT(row)  # fmt: skip
     start_ns = timestamp * 1000
     return Call(
@@ -64,7 +64,7 @@ def recalled(row: CallRow) -> Call:
         parent_id=b"",
         start_ns=start_ns,
         end_ns=start_ns + duration_ns,
-        about=_about(cost_status == "not_billed", status == "error"),
+        about=_about(cost_status == "not_billed", status == "error", service_name, environment),
         who=NOBODY,
         agent_id=agent_id,
         agent_source=agent_source,
@@ -96,11 +96,12 @@ def _usage(row: CallRow) -> Usage | None:
     return Usage._make((*_TOKENS(row), tuple(units.items()) if units else (), convention, quality))
 
 
-@cache
-def _about(refused: bool, is_error: bool) -> About:
+@lru_cache(maxsize=4096)
+def _about(refused: bool, is_error: bool, service_name: str, environment: str) -> About:
     return About(
-        span_class=SpanClass.LLM, resource=_NO_PROCESS, scope_name="", scope_version="", dialect="", reporter="",
-        rank=1, level=0, helper=False, operation="", provider="", request_model="", response_model="", model_key="",
+        span_class=SpanClass.LLM, resource=Resource("", service_name, environment, NOBODY), scope_name="",
+        scope_version="", dialect="", reporter="", rank=1, level=0, helper=False, operation="", provider="",
+        request_model="", response_model="", model_key="",
         agent_name=None, agent_placeholder=None, agent_path=None, agent_rule=False, is_error=is_error, error_type="",
         refused=refused, is_streaming=None, finish_reason="", service_tier="", price_context=(),
     )  # fmt: skip

@@ -32,6 +32,11 @@ class Normaliser:
         self._tables = tables()
         self._shared = Shared()
         self._identities = Identities(settings, self._tables)
+        self._price_defaults = {
+            name: values
+            for name, values in self._tables.outcomes.price_defaults.items()
+            if name not in settings.ruled_contexts
+        }
         self._books: dict[str, RuleBook] = {}
         self._resources: dict[tuple[bytes, str | None], Resource] = {}
         self._readers: dict[tuple[Resource, str, str], ScopeReader] = {}
@@ -74,6 +79,7 @@ class Normaliser:
                 shared=self._shared,
                 identities=self._identities,
                 tenant_known=tenant_known,
+                price_defaults=self._price_defaults,
             )
             self._readers[key] = reader
         return reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -88,6 +89,7 @@ class ScopeReader:
         shared: Shared,
         identities: Identities,
         tenant_known: bool,
+        price_defaults: Mapping[str, frozenset[str]],
     ) -> None:
         self._tables = tables
         self._book = book
@@ -95,6 +97,7 @@ class ScopeReader:
         self._shared = shared
         self._identities = identities
         self._tenant_known = tenant_known
+        self._price_defaults = price_defaults
         self._resource = resource
         self._scope = scope
         self._interpreter = Interpreter(tables, book.rules, scope)
@@ -185,10 +188,10 @@ class ScopeReader:
         return reading
 
     def _stated(self, context: Context) -> Context:
-        """Without values that change no price, unless the process says otherwise: then the span is right."""
+        """Without values that change no price, unless the process or a rule says otherwise: then the span is right."""
         if not context:
             return context
-        defaults, process = self._tables.outcomes.price_defaults, dict(self._resource.price_context)
+        defaults, process = self._price_defaults, dict(self._resource.price_context)
         return tuple(pair for pair in context if pair[0] in process or pair[1] not in defaults.get(pair[0], ()))
 
     def _usage(self, reading: Reading, values: Values, ledger: Ledger) -> Usage | None:

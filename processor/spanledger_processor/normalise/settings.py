@@ -39,3 +39,5 @@ class NormaliserSettings:
     """Identities of which only a keyed digest is kept."""
     hash_key: bytes = b""
     """Secret of those digests, at most 64 bytes."""
+    ruled_contexts: frozenset[str] = frozenset()
+    """Price contexts that a rule may set: of these a span is right also where it says what changes no price."""

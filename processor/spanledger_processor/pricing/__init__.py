@@ -4,12 +4,14 @@ from spanledger_processor.pricing.book import PriceBook, check_file, load_book
 from spanledger_processor.pricing.diff import Difference, diff
 from spanledger_processor.pricing.explain import Proof, Term, explain
 from spanledger_processor.pricing.lines import Layer, PriceLine
+from spanledger_processor.pricing.rules import PriceRule
 
 __all__ = [
     "Difference",
     "Layer",
     "PriceBook",
     "PriceLine",
+    "PriceRule",
     "Proof",
     "Term",
     "check_file",

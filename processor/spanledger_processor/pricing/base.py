@@ -1,28 +1,25 @@
 """The base layer: genai-prices, read as data.
 
 Its calculator is not used: it takes about 190 µs a call and lets a modality without a price fall to the text price.
-Each of its models becomes price lines when it is first asked for. Its matching rules are kept, but for one thing:
-a `starts_with` or `contains` clause only matches where what is left over is a version (a date, `-latest`, `-v1:0`),
-because a longer name is another model.
+Each of its models becomes price lines when it is first asked for. Its matching rules are kept, but narrower
+(`base_names`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, time
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.metadata import version
 from itertools import pairwise
-from re import Match
 from re import compile as compile_regex
 from typing import Final, NamedTuple
 
 from genai_prices import types
 
+from spanledger_processor.pricing.base_names import Listed, Test, alternatives, clause_test, spelled
 from spanledger_processor.pricing.lines import Layer, PriceLine, canonical_variant
-
-Test = Callable[[str], bool]
 
 BUCKET_OF: Final[Mapping[str, tuple[str, int, str]]] = {
     "input_mtok": ("input", 1_000_000, ""),
@@ -52,15 +49,6 @@ BUCKET_OF: Final[Mapping[str, tuple[str, int, str]]] = {
 
 _PROVIDER_OF: Final = {"aws": "aws.bedrock", "mistral": "mistral_ai", "x-ai": "x_ai", "moonshotai": "moonshot_ai"}
 """genai-prices' provider id -> the semantic-convention value, where they differ and mean one provider."""
-
-_LEFT_OVER: Final = compile_regex(
-    r"(?:[-@.:](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{2}-\d{2}|\d{3,4}|v\d(?::\d)?(?::\d+k)?|latest|preview|exp"
-    r"|experimental|beta|default|nightly|thinking|customtools|instruct|chat|it|hf)|:\d)*"
-)
-_DATES: Final = compile_regex(r"(?<!\d)(?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{2}-\d{2}|\d{4})(?!\d)")
-_BEGUN: Final = compile_regex(r"[-@.:]\d*$")
-"""The start of a version with which a clause's text may end (`gemini-2.0-flash-0`)."""
-_BEFORE: Final = compile_regex(r"(?:(?:us|eu|apac|au|jp|in|ca|sa|global|us-gov)\.)?(?:[a-z0-9]+\.)?|c4ai-|minimax-|.*/")
 
 _CONTEXT_KEY: Final = {"processing": "batch"}
 _STANDARD: Final = frozenset({"default", "auto", "standard"})
@@ -237,12 +225,13 @@ class BaseBook:
     def _rules(self) -> tuple[dict[str, BaseModel], list[tuple[Test, BaseModel]]]:
         exact: dict[str, BaseModel] = {}
         tests: list[tuple[Test, BaseModel]] = []
+        listed = Listed(name for info in self._infos for name in spelled(info))
         for model, info in zip(self.models, self._infos, strict=True):
-            for clause in _alternatives(info.match):
+            for clause in alternatives(info.match):
                 if isinstance(clause, types.ClauseEquals):
                     exact.setdefault(clause.equals.lower(), model)
                 else:
-                    tests.append((_test(clause), model))
+                    tests.append((clause_test(clause, listed), model))
         for model in self.models:
             exact.setdefault(model.name, model)
         return exact, tests
@@ -276,102 +265,6 @@ _COMPACT_DATE: Final = compile_regex(r"-(20\d\d)(\d\d)(\d\d)(?=-|:|$)")
 def _dashed(name: str) -> str:
     """`gpt-5.2-20251211` as OpenAI spells it: gateways write the date without dashes."""
     return _COMPACT_DATE.sub(r"-\1-\2-\3", name)
-
-
-def _alternatives(clause: types.MatchLogic) -> Iterator[types.MatchLogic]:
-    if isinstance(clause, types.ClauseOr):
-        for part in clause.or_:
-            yield from _alternatives(part)
-    else:
-        yield clause
-
-
-def _test(clause: types.MatchLogic) -> Test:
-    if isinstance(clause, types.ClauseAnd):
-        tests = [_test(part) for part in clause.and_]
-        return lambda name: all(test(name) for test in tests)
-    if isinstance(clause, types.ClauseStartsWith):
-        return _starts_with(clause.starts_with.lower())
-    if isinstance(clause, types.ClauseContains):
-        return _contains(clause.contains.lower())
-    if isinstance(clause, types.ClauseEndsWith):
-        ending = clause.ends_with.lower()
-        return lambda name: name.endswith(ending) and bool(_BEFORE.fullmatch(name[: -len(ending)]))
-    if isinstance(clause, types.ClauseRegex):
-        return _matches(clause.regex)
-    return clause.is_match
-
-
-def _is_version(text: str, after: str) -> bool:
-    """Only a version is left of the name. A fine-tuned model's name goes on with its owner's."""
-    if after.startswith("ft:"):
-        return True
-    begun = _BEGUN.search(after) if text[:1] not in {"-", "@", ".", ":", ""} else None
-    return _is_left_over((begun[0] if begun else "") + text)
-
-
-def _is_left_over(text: str) -> bool:
-    return bool(_LEFT_OVER.fullmatch(text)) and all(map(_can_be, _DATES.finditer(text)))
-
-
-def _can_be(found: Match[str]) -> bool:
-    """Whether a version that looks like a date is one, and none that the list cannot know yet."""
-    digits = found[0].replace("-", "")
-    if len(digits) == len("20261231"):
-        return _is_past(digits, "%Y%m%d")
-    if len(digits) == len("122026"):
-        return _is_past(digits, "%m%Y")
-    # month and day, or year and month: only the name's own family could say which
-    return _is_past(f"2024{digits}", "%Y%m%d") or _is_past(f"20{digits}", "%Y%m")
-
-
-def _is_past(text: str, form: str) -> bool:
-    try:
-        return datetime.strptime(text, form).date() < _horizon()
-    except ValueError:
-        return False
-
-
-@cache
-def _horizon() -> date:
-    """The last day that the installed genai-prices says anything about: it knows no snapshot of that day or later."""
-    from genai_prices.data import providers  # noqa: PLC0415 - 30,000 lines, only when needed
-
-    prices = [model.prices for provider in providers for model in provider.models]
-    starts = [
-        each.constraint.start_date
-        for dated in prices
-        if not isinstance(dated, types.ModelPrice)
-        for each in dated
-        if isinstance(each.constraint, types.StartDateConstraint)
-    ]
-    return max(starts, default=date.max)
-
-
-def _starts_with(start: str) -> Test:
-    return lambda name: name.startswith(start) and _is_version(name[len(start) :], start)
-
-
-def _matches(regex: str) -> Test:
-    pattern = compile_regex(regex)
-    anchored = regex.endswith("$") or regex.startswith("^(?!")
-
-    def test(name: str) -> bool:
-        match = pattern.search(name)
-        if match is None or anchored:
-            return match is not None
-        begun = _BEGUN.search(match[0])
-        return _is_left_over((begun[0] if begun else "") + name[match.end() :])
-
-    return test
-
-
-def _contains(part: str) -> Test:
-    def test(name: str) -> bool:
-        before, found, after = name.partition(part)
-        return bool(found) and bool(_BEFORE.fullmatch(before)) and _is_version(after, part)
-
-    return test
 
 
 def load_base(providers: Sequence[types.Provider] | None = None) -> dict[str, BaseBook]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from itertools import compress
-from operator import itemgetter, mul
+from operator import mul
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,20 +23,19 @@ from spanledger_processor.pricing.match import LineIndex, Matcher, Subject, base
 from spanledger_processor.pricing.names import Providers, location
 from spanledger_processor.pricing.plan import Plan, Tier
 from spanledger_processor.pricing.rates import PLAIN
+from spanledger_processor.pricing.rules import PriceRule, PriceRules
 from spanledger_processor.pricing.usage import Contradiction, Quantities, disjoint
 
 MAX_PLANS: Final = 20_000
-"""Distinct (provider, models, context) remembered; names come from outside, so there is a bound."""
+"""Distinct (provider, models, context, rules) remembered; names come from outside, so there is a bound."""
 
 MAX_COST: Final = 100_000 * 10**12
 """A single call above this is `bad_usage`."""
 
-PlanKey = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+PlanKey = tuple[str, str, str, str, tuple[tuple[str, str], ...], int]
+"""Provider, request and response model, service tier, price context; the rules of the process (see `PriceRules`)."""
 
 _new = tuple.__new__
-_plan_key: Callable[[Call], PlanKey] = itemgetter(
-    *map(Call._fields.index, ("provider", "request_model", "response_model", "service_tier", "price_context"))
-)
 
 _NO_PRICE: Final = ("unpriced_model", "no_usage")
 
@@ -53,6 +52,7 @@ class PriceBook:
         version: str,
         fx: Mapping[str, Decimal],
         reported: Mapping[str, str],
+        rules: Sequence[PriceRule] = (),
     ) -> None:
         self.version = version
         self.providers = Providers(history.providers, base, history.nonsense)
@@ -65,6 +65,7 @@ class PriceBook:
         self._calendars = history.calendars
         self._fx = fx
         self._reported = reported
+        self._rules = PriceRules(rules, self.providers.line_name) if rules else None
         self._plans: dict[PlanKey, Plan] = {}
 
     def lines(self) -> Iterator[PriceLine]:
@@ -76,7 +77,10 @@ class PriceBook:
 
     def lines_behind(self, call: Call) -> Iterator[PriceLine]:
         """The lines that can make the price of a call like this one, whatever its instant and size."""
-        plan = self.plan(_plan_key(call))
+        held = self._rules.of_process(call.about.resource) if self._rules is not None else 0
+        plan = self.plan(
+            (call.provider, call.request_model, call.response_model, call.service_tier, call.price_context, held)
+        )
         for each in (plan, plan.thinking):
             if each is not None:
                 yield from (offer.line for offer in each.offers)
@@ -87,11 +91,15 @@ class PriceBook:
 
     def find(self, provider: str, model: str, at: datetime, **context: str) -> tuple[PriceLine, ...]:
         """The lines that hold for a model at an instant (smallest requests), empty where it is not known."""
-        return self.plan((provider, "", model, "", tuple(sorted(context.items())))).lines_at(instant_ns(at, 0))
+        return self.plan_of(provider, model, tuple(sorted(context.items()))).lines_at(instant_ns(at, 0))
+
+    def plan_of(self, provider: str, model: str, context: tuple[tuple[str, str], ...] = ()) -> Plan:
+        """The plan of a model that is asked for beside any call: the rules that ask for no process hold."""
+        return self.plan((provider, "", model, "", context, self._rules.anywhere if self._rules is not None else 0))
 
     def same_rules(self, provider: str, model: str) -> Mapping[str, str]:
-        """Buckets this model bills at the price of another (bucket -> bucket), beyond the general fall-backs."""
-        return self.plan((provider, "", model, "", ())).own_fallbacks
+        """Buckets a priced model bills at the price of another (bucket -> bucket), beyond the general fall-backs."""
+        return self.plan((provider, "", model, "", (), 0)).own_fallbacks
 
     def quote(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one line of `prices quote` (usage in disjoint buckets). Raises ValueError for a bad line."""
@@ -109,7 +117,8 @@ class PriceBook:
             _, _, _, _, end_ns, about, _, _, _, provider, request_model, response_model, service_tier, price_context,
             _, _, usage, _, _, is_aggregate, _, _,
         ) = call  # fmt: skip
-        key = (provider, request_model, response_model, service_tier, price_context)
+        held = self._rules.of_process(about.resource) if self._rules is not None else 0
+        key = (provider, request_model, response_model, service_tier, price_context, held)
         plan = self._plans.get(key) or self.plan(key)
         if usage is None:
             return self._without_usage(call, plan)
@@ -255,11 +264,18 @@ class PriceBook:
         return plan
 
     def _make_plan(self, key: PlanKey) -> Plan:
-        provider, request_model, response_model, service_tier, price_context = key
-        subject = self._matcher.subject(provider, request_model, response_model)
-        context = call_context(service_tier, price_context)
+        provider, request_model, response_model, service_tier, price_context, held = key
+        said = {name: value for name, value in price_context if value.strip()}
         if region := location(response_model) or location(request_model):
-            context.setdefault("region", region)
+            said.setdefault("region", region)
+        if self._rules is not None:
+            names = self._matcher.provider_names(provider, request_model, response_model)
+            rules = self._rules.holding(held, names, (response_model, request_model))
+            for rule in rules:
+                said = dict(rule.context) | said
+            request_model, response_model = self._matcher.mapped(provider, request_model, response_model, rules)
+        subject = self._matcher.subject(provider, request_model, response_model)
+        context = call_context(service_tier, said.items())
         reasoned = {**context, "thinking": "true"}
         differs = any(self._thinking.offers(subject, reasoned))
         return self._offers_plan(subject, context, self._offers_plan(subject, reasoned, None) if differs else None)
@@ -315,8 +331,9 @@ def load_book(
     *,
     fx: Mapping[str, Decimal] | None = None,
     reported: Mapping[str, str] | None = None,
+    rules: Sequence[PriceRule] = (),
 ) -> PriceBook:
-    """The book of the installed genai-prices, our own facts and the operator's files.
+    """The book of the installed genai-prices, our own facts, the operator's files and rules.
 
     `fx`: US dollars per unit of other currencies. `reported`: provider -> `book`, `fallback` or `reported`, what a
     cost on the span counts for (`*`: all others). Raises ConfigError that lists every fault of every file with its
@@ -337,8 +354,10 @@ def load_book(
     ]
     if faults:
         raise ConfigError(faults)
-    version = _version(history, read.lines, fx)
-    return PriceBook(load_base(), history=history, operator=read.lines, version=version, fx=fx, reported=precedence)
+    version = _version(history, read.lines, fx, rules)
+    return PriceBook(
+        load_base(), history=history, operator=read.lines, version=version, fx=fx, reported=precedence, rules=rules
+    )
 
 
 def check_file(path: Path, fx: Mapping[str, Decimal] | None = None) -> tuple[str, ...]:
@@ -351,10 +370,14 @@ def file_rules(history: History, fx: Mapping[str, Decimal]) -> Rules:
     return Rules(Providers(history.providers).line_name, frozenset({"USD", *fx}), history.calendars)
 
 
-def _version(history: History, operator: Sequence[PriceLine], fx: Mapping[str, Decimal]) -> str:
+def _version(
+    history: History, operator: Sequence[PriceLine], fx: Mapping[str, Decimal], rules: Sequence[PriceRule]
+) -> str:
     """`genai-prices-0.2.3+` and a hash of everything else: equal books have equal versions."""
     content = sha256(history.digest.encode())
     for line_id in sorted(line.price_id for line in operator):
         content.update(line_id.encode())
     content.update(repr(sorted((name, str(rate)) for name, rate in fx.items())).encode())
+    if rules:
+        content.update(repr([tuple(rule) for rule in rules]).encode())
     return f"genai-prices-{base_version()}+{content.hexdigest()[:12]}"

@@ -9,6 +9,7 @@ from spanledger_processor.pricing.base import BaseBook, BaseModel
 from spanledger_processor.pricing.lines import Layer, PriceLine, glob, is_glob
 from spanledger_processor.pricing.names import Provider, Providers, bare, is_bedrock_id, spellings, stem
 from spanledger_processor.pricing.rates import Offer
+from spanledger_processor.pricing.rules import PriceRule
 
 _INFERRED: Final = {
     "openai": "",
@@ -70,9 +71,16 @@ class LineIndex:
             yield from self._globs.get(book, ())
 
     def knows(self, provider: Provider, names: Sequence[str]) -> bool:
-        """Is there a price (not merely a factor) in our own facts for a model of these names?"""
+        """Is there a price (not merely a factor) in our own facts for a model of these names?
+
+        A pattern that withdraws prices (provisioned throughput of any deployment) speaks of no model.
+        """
         exact = [line for name in names for line in self._exact.get(name, ())]
-        patterns = [line for line in self._patterns(provider) if any(glob(line.model).match(name) for name in names)]
+        patterns = [
+            line
+            for line in self._patterns(provider)
+            if line.kind != "unknown" and any(glob(line.model).match(name) for name in names)
+        ]
         return any(
             line.kind != "factor" and line.layer < Layer.OPERATOR and provider_rank(line, provider)
             for line in (*exact, *patterns)
@@ -124,6 +132,35 @@ class Matcher:
         replaced = answered is not None and asked is not None and answered is not asked
         spoken = (*names, *response, *(() if replaced else request))
         return Subject(house, names, tuple(dict.fromkeys((*spoken, *map(stem, spoken)))), base)
+
+    def provider_names(self, provider: str, request_model: str, response_model: str) -> tuple[str, ...]:
+        """What an operator's rule may call who bills: as the span says it, by its own name, by its family."""
+        return (provider.strip().lower(), *self._house(provider, (response_model, request_model)).own)
+
+    def mapped(
+        self, provider: str, request_model: str, response_model: str, rules: Iterable[PriceRule]
+    ) -> tuple[str, str]:
+        """Request and response model after the first rule that maps them; of `rules`, all hold for the call.
+
+        A known model that answered is what was billed, and a pattern maps only what is not known: a name that the rule
+        writes out is mapped all the same.
+        """
+        mapping = [rule for rule in rules if rule.priced_as]
+        if not mapping:
+            return request_model, response_model
+        answered = self._knows(provider, response_model)
+        is_known = answered or self._knows(provider, request_model)
+        own = (response_model,) if answered else (response_model, request_model)
+        for rule in mapping:
+            if not is_known or any(map(rule.names, own)):
+                # lines of the operator for the deployment itself still hold; those for a model it is not do not
+                return "" if is_known else request_model or response_model, rule.priced_as
+        return request_model, response_model
+
+    def _knows(self, provider: str, model: str) -> bool:
+        house = self._house(provider, (model,))
+        names = tuple(spellings(model, house, self._providers))
+        return self._base_model(house, names) is not None or self._index.knows(house, names)
 
     def _house(self, spelling: str, models: Sequence[str]) -> Provider:
         name = self._providers.canonical(spelling)

@@ -85,7 +85,7 @@ def _value(key: str, value: object) -> str:
 def price_question(book: PriceBook, asked: Question) -> Priced:
     """What the book says a question costs."""
     usage = {name: amount for name, amount in asked.usage.items() if amount}
-    plan = book.plan((asked.provider, "", asked.model, "", asked.context))
+    plan = book.plan_of(asked.provider, asked.model, asked.context)
     if any(amount < 0 for amount in usage.values()):
         return Priced("bad_usage", plan.model, price_book=book.version)
     if not usage:

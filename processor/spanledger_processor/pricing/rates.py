@@ -57,8 +57,16 @@ UNCACHED: Final[Mapping[str, str]] = {
 }
 """As what a cached token would have been billed without the cache."""
 
-RESTATED: Final = frozenset({"requests", "images", "audio_seconds", "characters", "pages"})
-"""Counts that may only say once more what the tokens say: not missing where tokens were counted."""
+RESTATED: Final = frozenset({"requests", "characters"})
+"""Counts that only say once more what text tokens say: not missing where those have a price."""
+
+TOKENS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "images": ("input_image", "output_image"),
+    "pages": ("input_image",),
+    "audio_seconds": ("input_audio", "cache_read_audio", "output_audio"),
+}
+"""Counts that say once more what these tokens say: not missing where such tokens were counted, nor where the model
+bills them. Elsewhere they were billed apart."""
 
 _IMAGE_TOKENS: Final = frozenset({"output", "output_image"})
 """Where these are counted and the model bills image tokens, a count of images says the same thing again."""
@@ -256,8 +264,17 @@ class Rates:
         parts = tuple(sums) if self._is_whole else self._rounded(sums)
         priced = len(missing) < len(quantities)
         if missing and priced:
-            missing = [bucket for bucket in missing if bucket not in RESTATED]
+            missing = [bucket for bucket in missing if not self._restates(bucket, quantities)]
         return Amounts(parts, self._savings(quantities, parts), tuple(missing), priced)
+
+    def _restates(self, bucket: str, quantities: Mapping[str, int]) -> bool:
+        tokens = TOKENS_OF.get(bucket, ())
+        return bucket in RESTATED or any(token in quantities or self._bills(token) for token in tokens)
+
+    def _bills(self, token: str) -> bool:
+        """Does the model bill such tokens at a price of their own, not at that of text?"""
+        rate = self.by_bucket.get(token)
+        return rate is not None and rate.lines[0].bucket != FALLBACKS.get(token)
 
     def _rounded(self, sums: Sequence[int]) -> tuple[int, ...]:
         return tuple(half_even(total, below) for total, below in zip(sums, self._denominators, strict=True))
