@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry
 from bench import payload
 from bench.end_to_end import rss_mib
 from spanledger.booking import Ledger
-from spanledger.serve import GC_THRESHOLDS
 from spanledger.spool.disk import DiskSpool, SpoolSettings
 from spanledger_core import otlp
 from spanledger_core.clock import SystemClock
@@ -65,7 +64,7 @@ def main(facts: int) -> None:
         size = sum(file.stat().st_size for file in folder.iterdir())
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        gc.disable()
         began = time.perf_counter()
         recovered = _recover(folder)
         took = time.perf_counter() - began

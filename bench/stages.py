@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 
 from bench import payload
 from spanledger.booking import Ledger
-from spanledger.serve import GC_THRESHOLDS
 from spanledger.spool.codec import Reader, encode_batch
 from spanledger.spool.disk import DiskSpool, SpoolSettings
 from spanledger_core import otlp
@@ -53,7 +52,7 @@ def measured(name: str, spans: int, work: Callable[[], Any], runs: int = 3) -> S
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    gc.disable()
     spent = []
     for _ in range(runs):
         started = process_time()

@@ -19,6 +19,7 @@ from spanledger.cli.stores import open_configured
 from spanledger.cli.target import running_collector
 from spanledger.config.model import Config
 from spanledger.configured_prices import price_book
+from spanledger.garbage import Garbage
 from spanledger.pipeline import Pipeline
 from spanledger.reconcile import Memory, Reconciler, is_empty
 from spanledger.reprice.proof import Proofs, ProvenStore
@@ -153,6 +154,7 @@ def run(config: Config, paths: list[Path], store: str | None, prices: list[Path]
         outcome = _hand_over(config, paths, prices, console)
     else:
         with ExitStack() as parts:
+            parts.enter_context(Garbage(clock))
             opened = parts.enter_context(open_configured(config))
             opened.migrate()
             replay = Replay(config, prices, opened, clock)

@@ -6,7 +6,6 @@ receivers first (requests under way are answered), then what was taken is booked
 
 from __future__ import annotations
 
-import gc
 import os
 import shlex
 import signal
@@ -33,6 +32,7 @@ from spanledger.control import ControlServer, Job
 from spanledger.forget import Eraser, ForgetJob
 from spanledger.forgotten import Forgotten
 from spanledger.forwarding import Forwarding
+from spanledger.garbage import Garbage
 from spanledger.handing import StoreJob
 from spanledger.health import TELEMETRY_GRACE_S, telemetry_server
 from spanledger.opening import Waiting, open_for_booking
@@ -71,9 +71,6 @@ _log = structlog.get_logger(__name__)
 _GRACE_S = 5.0
 _BOOKING_GRACE_S = 60.0
 _WATCH_S = 0.5
-GC_THRESHOLDS = (50_000, 20, 1_000)
-"""Traces in memory are millions of objects that reference counting frees: a full collection walks them all for nothing,
-so it comes a thousand times less often than by default, and the young ones are still looked at."""
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread waits for its turn while booking computes, instead of Python's 5 ms: a request waits several times
 before it is acknowledged."""
@@ -116,6 +113,7 @@ class Service:
         """
         with self._parts as parts:
             config, clock, metrics = self._config, self._clock, self.metrics
+            garbage = parts.enter_context(Garbage(clock))
             parts.enter_context(own(config.data_dir))
             parts.enter_context(scratch(config.data_dir))
             prices = price_book(config)
@@ -145,10 +143,8 @@ class Service:
             self._start_control(pipeline)
             self._start_receivers(pipeline)
             self._start_reloading()
-            # what was made until now lives as long as the process: the collector of garbage need not look at it again
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*GC_THRESHOLDS)
+            # what was made until now lives as long as the process
+            garbage.look_at_all()
             sys.setswitchinterval(SWITCH_INTERVAL_S)
             self._parts = parts.pop_all()
 

@@ -267,8 +267,12 @@ def test_settings_are_lowered_not_raised_and_strangers_refused(ask: Ask) -> None
     assert ask(shown, max_execution_time="0", max_memory_usage="0").text == "60\t2147483648\n"
     assert ask(shown, max_execution_time="9e9", max_memory_usage="-1").text == "60\t2147483648\n"
     for never in ("1e-9", "1e-300"):  # the engine would round it to 0: no limit
-        assert ask(shown, max_execution_time=never).text == "0.001\t2147483648\n"
-        assert ask(f"{shown} SETTINGS max_execution_time = {never}").text == "0.001\t2147483648\n"
+        for answer in (
+            ask(shown, max_execution_time=never),
+            ask(f"{shown} SETTINGS max_execution_time = {never}"),
+        ):
+            # a busy machine takes longer than that, and then says so
+            assert answer.text == "0.001\t2147483648\n" or "maximum: 1.000 ms" in answer.text
     assert ask("SELECT 1", max_execution_time="x").headers["x-clickhouse-exception-code"] == "36"
     unknown = ask("SELECT 1", no_such_setting="1")
     assert unknown.headers["x-clickhouse-exception-code"] == "164"
