@@ -53,6 +53,7 @@ from spanledger.standby import Fenced, Holding, ToldToStop
 from spanledger_core.clock import Clock, SystemClock
 from spanledger_core.errors import ConfigError, SpanledgerError, StoreError
 from spanledger_core.metrics import Metrics
+from spanledger_core.placement import keep_together
 from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.forward import OtlpForwarder
 from spanledger_exporter.outbox import Outbox, complete
@@ -346,6 +347,8 @@ class Service:
 def run(config: Config, file: Path | None = None) -> int:
     """Serve until told to stop; the exit status of the command. `file` is where the configuration was read from."""
     tune_malloc()
+    if config.one_cpu:
+        keep_together()
     stop = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

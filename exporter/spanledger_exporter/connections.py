@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 
 from spanledger_core.clock import Clock
 from spanledger_core.errors import StoreUnavailable
+from spanledger_core.placement import anywhere
 from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.answers import pool_of
 from spanledger_exporter.faults import classified
@@ -44,7 +45,7 @@ class Connections:
         self._mender: Mender | None = None
         self._pool = pool_of(address) if address.kind == "server" else None
         if address.kind == "embedded":
-            with classified():
+            with classified(), anywhere():
                 self._anchor = self._open(None)
         if address.kind == "embedded" and address.path is not None:
             self._mender = Mender(address.path, address.database, lambda: self._open(None), clock)
@@ -57,7 +58,7 @@ class Connections:
     @contextmanager
     def lease(self) -> Iterator[Client]:
         """A handle on the store's database, for one thread; errors of the client come out classified."""
-        with self._mender.watching() if self._mender else nullcontext(), self._classified():
+        with self._placed(), self._mender.watching() if self._mender else nullcontext(), self._classified():
             client = self._take()
             try:
                 yield client
@@ -67,6 +68,9 @@ class Connections:
             else:
                 self._give_back(client)
 
+    def _placed(self) -> AbstractContextManager[None]:
+        return anywhere() if self.is_embedded else nullcontext()
+
     def _classified(self) -> AbstractContextManager[None]:
         return classified(over_a_line=self._pool is not None)
 
@@ -75,7 +79,8 @@ class Connections:
         """A handle that works before the database exists."""
         with self._classified():
             if self._anchor is not None:
-                yield self._anchor
+                with anywhere():
+                    yield self._anchor
                 return
             client = self._open(None)
             try:

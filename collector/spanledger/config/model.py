@@ -284,6 +284,9 @@ class Config(BaseSettings):
     """File that holds the key. Another key makes other digests: keep it."""
     partitioning: Literal["agent", "day"] = "agent"
     """Partitions of the physical table: by day and agent, or by day only."""
+    one_cpu: bool = True
+    """Keep Python's threads on one CPU (Linux): the interpreter runs one at a time anyway, and its caches stay warm.
+    The embedded engine uses all."""
     assembly: Assembly = Assembly()
     """Traces kept in memory."""
     spool: SpoolConfig = SpoolConfig()

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 from spanledger.sqlport.errors import from_engine
+from spanledger_core.placement import anywhere
 
 # `readonly` is the last line behind the gate; it also freezes all other settings, so it is set last.
 _FREEZE: Final = "SET readonly = 1"
@@ -75,12 +76,13 @@ class Engine:
     @contextmanager
     def handle(self) -> Iterator[Handle]:
         """A fresh handle. Nothing of a request may run on it before `freeze`."""
-        handle = self._connect()
-        try:
-            _run(handle, self._sized)
-            yield handle
-        finally:
-            handle.close()
+        with anywhere():
+            handle = self._connect()
+            try:
+                _run(handle, self._sized)
+                yield handle
+            finally:
+                handle.close()
 
     def kill(self, tag: str) -> None:
         """Ask the engine to stop the queries whose log_comment is `tag`."""
