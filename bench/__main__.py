@@ -56,7 +56,7 @@ def main() -> None:
     tell("end to end over gRPC, flat out", full.us_per_span, floor)
     print(f"  {full.spans_per_s:,.0f} spans/s, acknowledged p50 {full.ack_p50_ms:.1f} ms, p99 {full.ack_p99_ms:.1f} ms")
     print(f"  resident: idle {full.idle_mib:.0f} MiB (engine included), after {full.rss_mib:.0f} MiB")
-    half = end_to_end.load(requests=100, rate_spans_s=full.spans_per_s / 2)
+    half = end_to_end.load(rate_spans_s=full.spans_per_s / 2)
     tell("end to end over gRPC, half load", half.us_per_span, floor)
     print(f"  acknowledged p50 {half.ack_p50_ms:.1f} ms, p99 {half.ack_p99_ms:.1f} ms")
     idle = subprocess.run([sys.executable, "-c", IDLE_CODE], check=True, capture_output=True, text=True).stdout
