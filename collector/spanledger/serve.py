@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+from _thread import start_new_thread
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -351,7 +352,8 @@ def run(config: Config, file: Path | None = None) -> int:
         keep_together()
     stop = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+        # in a thread: this one may be inside the event, and would wait for itself
+        signal.signal(name, lambda *_: start_new_thread(stop.set, ()))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks to read again is about to be read
     for warning in exposure_warnings(config):
         _log.warning("exposed", what=warning)
