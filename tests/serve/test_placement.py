@@ -62,6 +62,33 @@ count()
     assert said(program) == [1, 1]
 
 
+def test_where_it_is_forbidden_nothing_happens() -> None:
+    program = f"""{HEAD}
+def refuse(*_):
+    raise PermissionError(1, "Operation not permitted")
+os.sched_setaffinity = refuse
+keep_together()
+with anywhere():
+    count()
+count()
+"""
+    cpus = len(os.sched_getaffinity(0))
+    assert said(program) == [cpus, cpus]
+
+
+def test_a_process_that_was_moved_to_other_cpus_goes_on() -> None:
+    program = f"""{HEAD}
+keep_together()
+def refuse(*_):
+    raise OSError(22, "Invalid argument")
+os.sched_setaffinity = refuse
+with anywhere():
+    count()
+count()
+"""
+    assert said(program) == [1, 1]
+
+
 def test_the_engines_threads_may_run_anywhere() -> None:
     program = f"""{HEAD}
 keep_together()
