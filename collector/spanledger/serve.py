@@ -206,7 +206,10 @@ class Service:
                 spool.book_again()
         else:
             spool.confirm(complete(outbox, store.insert, store.literal_since_day))
-        outbox.clear()
+        try:
+            outbox.clear()
+        except OSError as error:
+            raise ConfigError([f"data_dir: cannot empty the outbox: {error}"]) from error
         self._booked_until_us = store.booked_until_us()
         self._memory = Memory(since_ns, max(now_ns // 1000, self._booked_until_us + 1))
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from spanledger_core.errors import StoreError, StoreUnavailable
+from spanledger_core.errors import StoreError
 from spanledger_exporter.blocks import Block
 
 _log = structlog.get_logger(__name__)
@@ -42,26 +42,23 @@ class Outbox:
         """False once it is known to be empty."""
 
     def fix(self, sequence: int, blocks: Sequence[Block]) -> Sequence[Block]:
-        """The blocks, now on disk. Raises `StoreUnavailable` where the disk does not take them."""
+        """The blocks, now on disk. Raises `OSError` where the disk does not take them."""
         if self._folder is None or not blocks:
             return blocks
         self.clear()
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            paths = [self._folder / _name(sequence, place, len(blocks), block) for place, block in enumerate(blocks)]
-            for path, block in zip(paths, blocks, strict=True):
-                _write(path.with_suffix(".tmp"), block.read())
-            self._holds = True
-            # a set that is not whole was not inserted from either
-            for path in paths:
-                path.with_suffix(".tmp").replace(path)
-            _sync(self._folder)
-        except OSError as error:
-            raise StoreUnavailable(f"a batch cannot be written to {self._folder}: {error}") from error
+        self._holds = True
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths = [self._folder / _name(sequence, place, len(blocks), block) for place, block in enumerate(blocks)]
+        for path, block in zip(paths, blocks, strict=True):
+            _write(path.with_suffix(".tmp"), block.read())
+        # a set that is not whole was not inserted from either
+        for path in paths:
+            path.with_suffix(".tmp").replace(path)
+        _sync(self._folder)
         return [block._replace(body=path) for block, path in zip(blocks, paths, strict=True)]
 
     def left(self) -> FixedBatch | None:
-        """What an earlier process left behind, if it is whole."""
+        """What an earlier process left behind, if it is whole. Raises `OSError` if it cannot be read."""
         if self._folder is None:
             return None
         found: dict[int, dict[int, tuple[Block, int]]] = defaultdict(dict)
@@ -75,7 +72,7 @@ class Outbox:
         return None
 
     def clear(self) -> None:
-        """The batch is confirmed, or nobody wants it any more."""
+        """The batch is confirmed, or nobody wants it any more. Raises `OSError` if it stays on disk."""
         if self._folder is None or not self._holds:
             return
         for path in (*self._folder.glob("*.native"), *self._folder.glob("*.tmp")):
@@ -89,11 +86,9 @@ def complete(outbox: Outbox, insert: Callable[[Block], None], since_day: int) ->
     Days before `since_day` (days since 1970) may have been folded meanwhile. A batch with such, or one that cannot be
     inserted, is left to whoever makes its rows anew from the spool.
     """
-    batch = outbox.left()
-    if batch is None:
-        return 0
     try:
-        if any(block.first_day < since_day for block in batch.blocks):
+        batch = outbox.left()
+        if batch is None or any(block.first_day < since_day for block in batch.blocks):
             return 0
         for block in batch.blocks:
             insert(block)

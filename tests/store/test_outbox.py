@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -167,9 +168,50 @@ def test_a_block_made_before_partitions_could_change_is_made_anew(
     assert store.query("SELECT count() FROM llm_costs") == [(1,)]
 
 
-def test_a_disk_that_takes_no_batch_is_trouble_and_nothing_is_inserted(
-    row: Row, line: Observed, tmp_path: Path
+def test_a_disk_that_takes_no_batch_does_not_keep_it_from_the_store(
+    row: Row, line: Observed, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailable, match="cannot be written"):
-        Outbox(tmp_path / "file").fix(1, line.store.prepare([row()], [], "a1b2"))
+    """It is booking that makes room where the spool has filled the disk."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    line.before = [StoreUnavailable("connection refused")]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        delivery.deliver(many_days(row), [], 7)
+    assert line.store.query(STANDING)[0][:2] == (200, 200)
+    assert line.prepared == 1
+    assert Outbox(line.outbox).left() is None
+    delivery.settled()
+    assert list(line.outbox.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_deleted_stops_nothing(
+    row: Row, line: Observed, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    delivery.deliver([row(1)], [], 7)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        delivery.settled()
+        delivery.deliver([row(2)], [], 8)
+        delivery.settled()
+        with pytest.raises(OSError, match="Read-only"):
+            Outbox(line.outbox).clear()
+    assert line.store.query(STANDING)[0][:2] == (2, 2)
+    delivery.settled()
+    assert list(line.outbox.iterdir()) == []
+
+
+def test_an_outbox_that_cannot_be_read_is_made_anew(
+    store: Store, row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path, pattern: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    Outbox(tmp_path).fix(7, store.prepare([row()], [], "a1b2"))
+    monkeypatch.setattr(Path, "glob", broken)
+    assert complete(Outbox(tmp_path), store.insert, 0) == 0
