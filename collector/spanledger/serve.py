@@ -11,7 +11,6 @@ import shlex
 import signal
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -127,6 +126,7 @@ class Service:
             waiting = Waiting(metrics, self._stopping, self._refresh_spool)
             store, self._holding = open_for_booking(config, self.store_address, clock, parts, waiting)
             self._store = store
+            self._may_write = (lambda: None) if self._holding is None else self._holding.check
             upkeep = Upkeep(store)
             upkeep.start()
             parts.callback(upkeep.close)
@@ -150,12 +150,12 @@ class Service:
             self._parts = parts.pop_all()
 
     def _start_writer(self, store: Store, spool: DiskSpool) -> BatchWriter:
-        proven = ProvenStore(store, self._proofs)
         writer = BatchWriter(
-            proven if self._holding is None else Fenced(proven, self._holding.check),
-            replace(wiring.writer_settings(self._config), outbox_dir=wiring.outbox_dir(self._config)),
+            Fenced(ProvenStore(store, self._proofs), self._may_write),
+            wiring.writer_settings(self._config),
             self._clock,
             self.metrics,
+            outbox=self._outbox,
             on_flushed=spool.confirm,
         )
         writer.start()
@@ -198,14 +198,14 @@ class Service:
         now_ns = self._clock.now_ns()
         kept_since_ns = spool.kept_since_ns
         since_ns = now_ns if kept_since_ns is None else min(kept_since_ns, now_ns)
-        outbox = Outbox(wiring.outbox_dir(self._config))
+        outbox = self._outbox = Outbox(wiring.outbox_dir(self._config), store.identity)
         if is_empty(store):
             since_ns = 0
             if spool.confirmed:
                 _log.warning("the store is empty: what the spool still keeps is booked again")
                 spool.book_again()
         else:
-            spool.confirm(complete(outbox, store.insert, store.literal_since_day))
+            spool.confirm(complete(outbox, Fenced(store, self._may_write).insert, store.literal_since_day))
         try:
             outbox.clear()
         except OSError as error:
@@ -253,8 +253,7 @@ class Service:
 
     def _start_control(self, pipeline: Pipeline) -> None:
         replay = ReplayJob(pipeline, self._spool, self._writer, self._store, self._clock)
-        may_write = (lambda: None) if self._holding is None else self._holding.check
-        books = SharedBooks(self._store, self._booker, self._writer, self._in_force.history_moved, may_write)
+        books = SharedBooks(self._store, self._booker, self._writer, self._in_force.history_moved, self._may_write)
         eraser = Eraser(self._config, self._store, books, self._clock, self._spool.shrank)
         jobs: dict[str, Job] = {
             "store": StoreJob(self.store_address),

@@ -130,6 +130,42 @@ def test_a_set_that_is_not_whole_was_not_inserted_from(store: Store, row: Row, t
     assert store.query("SELECT count() FROM llm_costs") == [(0,)]
 
 
+@pytest.mark.parametrize("damage", ["cut", "empty", "changed", "unreadable"])
+def test_a_damaged_file_is_not_inserted(store: Store, row: Row, line: Observed, tmp_path: Path, damage: str) -> None:
+    outbox = tmp_path / "outbox"
+    first, *_ = Outbox(outbox).fix(7, store.prepare(many_days(row), [], "a1b2"))
+    assert isinstance(first.body, Path)
+    whole = first.body.read_bytes()
+    if damage == "unreadable":
+        first.body.unlink()
+        first.body.mkdir()
+    else:
+        first.body.write_bytes({"cut": whole[:-40], "empty": b"", "changed": whole[:-40] + b"\xff" * 40}[damage])
+    assert complete(Outbox(outbox), line.insert, 0) == 0
+    assert line.seen == []
+
+
+def test_a_batch_for_another_store_is_not_inserted_into_this_one(
+    store: Store, row: Row, line: Observed, tmp_path: Path
+) -> None:
+    """Its agents own partitions there."""
+    outbox = tmp_path / "outbox"
+    Outbox(outbox, "another").fix(7, store.prepare([row()], [], "a1b2"))
+    assert complete(Outbox(outbox, store.identity), line.insert, 0) == 0
+    assert line.seen == []
+    Outbox(outbox, store.identity).fix(7, store.prepare([row()], [], "a1b2"))
+    assert complete(Outbox(outbox, store.identity), line.insert, 0) == 7
+
+
+def test_every_store_has_an_identity_of_its_own(store: Store) -> None:
+    before = store.identity
+    assert store.identity == before
+    with store.lease() as client:
+        client.command("CREATE TABLE other AS llm_costs")
+        client.command("EXCHANGE TABLES other AND llm_costs")
+    assert store.identity != before
+
+
 @pytest.mark.parametrize("error", [StoreUnavailable("connection refused"), StoreRefused("no such column", 16)])
 def test_what_cannot_be_completed_is_left_to_the_spool(
     store: Store, row: Row, line: Observed, tmp_path: Path, error: Exception
