@@ -204,6 +204,20 @@ def test_a_block_made_before_partitions_could_change_is_made_anew(
     assert store.query("SELECT count() FROM llm_costs") == [(1,)]
 
 
+def test_a_batch_whose_file_somebody_deleted_is_made_anew(row: Row, line: Observed, delivery: Delivery) -> None:
+    class Deleting(Observed):
+        def insert(self, block: Block) -> None:
+            if not self.seen:
+                for path in self.outbox.iterdir():
+                    path.unlink()
+            super().insert(block)
+
+    line.__class__ = Deleting
+    delivery.deliver(many_days(row), [], 7)
+    assert line.prepared == 2
+    assert line.store.query(STANDING)[0][:2] == (200, 200)
+
+
 def test_a_disk_that_takes_no_batch_does_not_keep_it_from_the_store(
     row: Row, line: Observed, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
