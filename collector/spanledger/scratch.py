@@ -19,7 +19,7 @@ from spanledger_core.errors import ConfigError
 def scratch(data_dir: Path) -> Iterator[Path]:
     """Let this process's temporary files lie in an empty `data_dir/tmp`, removed at the end.
 
-    For the process that holds `data_dir`. Raises `ConfigError` if it cannot be written to, or rows cannot be read there.
+    For the process that holds `data_dir`. Raises `ConfigError` if it cannot be written to or the engine cannot read it.
     """
     folder = data_dir / "tmp"
     if "{" in f"{data_dir}{folder.resolve()}":

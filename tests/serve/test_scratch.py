@@ -42,5 +42,5 @@ def test_a_path_that_the_engine_takes_for_a_pattern_is_a_named_fault(tmp_path: P
     link = tmp_path / "link"
     link.symlink_to(braced / "data")
     for data_dir in (braced, link):
-        with pytest.raises(ConfigError, match="data_dir: .* has a brace in its path"), scratch(data_dir):
+        with pytest.raises(ConfigError, match="has a brace in its path"), scratch(data_dir):
             pass
