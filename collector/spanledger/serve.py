@@ -195,17 +195,17 @@ class Service:
         what the spool keeps was not booked in this one. Rows are booked later than all that stand in the store, though
         the clock may have been set back meanwhile: else a correction would lose against the row it corrects.
         """
-        now_ns = self._clock.now_ns()
-        kept_since_ns = spool.kept_since_ns
+        now_ns, kept_since_ns = self._clock.now_ns(), spool.kept_since_ns
         since_ns = now_ns if kept_since_ns is None else min(kept_since_ns, now_ns)
-        outbox = self._outbox = Outbox(wiring.outbox_dir(self._config), store.identity)
+        self._outbox = outbox = Outbox(wiring.outbox_dir(self._config), store.identity)
         if is_empty(store):
             since_ns = 0
             if spool.confirmed:
                 _log.warning("the store is empty: what the spool still keeps is booked again")
                 spool.book_again()
         else:
-            spool.confirm(complete(outbox, Fenced(store, self._may_write).insert, store.literal_since_day))
+            fenced = Fenced(store, self._may_write)
+            spool.confirm(complete(outbox, fenced.insert, store.literal_since_day, spool.confirmed))
         try:
             outbox.clear()
         except OSError as error:

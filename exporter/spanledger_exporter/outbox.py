@@ -93,15 +93,16 @@ class Outbox:
         return f"{crc32(body, crc32(self._store)):08x}"
 
 
-def complete(outbox: Outbox, insert: Callable[[Block], None], since_day: int) -> int:
+def complete(outbox: Outbox, insert: Callable[[Block], None], since_day: int, confirmed: int = 0) -> int:
     """Insert what an earlier process left behind; the sequence up to which everything is in the store now, or 0.
 
     Days before `since_day` (days since 1970) may have been folded meanwhile. A batch with such, or one that cannot be
-    inserted, is left to whoever makes its rows anew from the spool.
+    inserted, is left to whoever makes its rows anew from the spool. One that was `confirmed` already is not inserted
+    again: a person may have been forgotten since.
     """
     try:
         batch = outbox.left()
-        if batch is None or any(block.first_day < since_day for block in batch.blocks):
+        if batch is None or batch.sequence <= confirmed or any(block.first_day < since_day for block in batch.blocks):
             return 0
         for block in batch.blocks:
             insert(block)

@@ -13,6 +13,7 @@ from spanledger.serve import Service
 from spanledger.spool.disk import DiskSpool, SpoolSettings
 from spanledger_core.clock import SystemClock
 from spanledger_core.errors import ConfigError, StoreUnavailable
+from spanledger_core.facts import FactBatch
 from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.outbox import Outbox
 from spanledger_exporter.settings import StoreSettings
@@ -58,6 +59,15 @@ def test_it_is_not_written_once_the_lease_is_lost(store: Store, spool: DiskSpool
     meeting(store, tmp_path, lost)._meet(store, spool)
     assert store.query("SELECT count() FROM calls") == [(1,)]
     assert list((tmp_path / "outbox").iterdir()) == []
+
+
+def test_it_is_not_written_again_once_it_is_confirmed(store: Store, spool: DiskSpool, tmp_path: Path) -> None:
+    """Killed just then, and started again after another collector on this store forgot a person."""
+    for _ in range(7):
+        spool.append(FactBatch(()))
+    spool.confirm(7)
+    meeting(store, tmp_path)._meet(store, spool)
+    assert store.query("SELECT count() FROM calls") == [(1,)]
 
 
 def test_an_outbox_that_cannot_be_emptied_is_named(store: Store, spool: DiskSpool, tmp_path: Path) -> None:
