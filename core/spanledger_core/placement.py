@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from socket import gethostname
+from zlib import crc32
 
 _everywhere: frozenset[int] = frozenset()
 """The CPUs that this process may use; empty while nothing is kept together."""
@@ -27,8 +29,9 @@ def keep_together() -> None:
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) > 1:
         _everywhere = frozenset(allowed)
-        # several collectors on one machine spread
-        _run_on({allowed[os.getpid() % len(allowed)]})
+        # several collectors on one machine spread; in containers each is number 1, of another host
+        own = crc32(f"{gethostname()} {os.getpid()}".encode())
+        _run_on({allowed[own % len(allowed)]})
 
 
 @contextmanager
