@@ -10,6 +10,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -53,17 +54,25 @@ class Outbox:
             return blocks
         self.clear()
         self._holds = True
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            return self._written(self._folder, sequence, blocks)
+        except OSError:
+            with suppress(OSError):
+                self.clear()  # a piece of it takes room that the spool needs to confirm
+            raise
+
+    def _written(self, folder: Path, sequence: int, blocks: Sequence[Block]) -> Sequence[Block]:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         paths = []
         for place, block in enumerate(blocks):
             body = block.read()
             name = _name(sequence, place, len(blocks), block)
-            paths.append(self._folder / f"{name}-{self._checksum(body)}.native")
+            paths.append(folder / f"{name}-{self._checksum(body)}.native")
             _write(paths[-1].with_suffix(".tmp"), body)
         # a set that is not whole was not inserted from either
         for path in paths:
             path.with_suffix(".tmp").replace(path)
-        _sync(self._folder)
+        _sync(folder)
         return [block._replace(body=path) for block, path in zip(blocks, paths, strict=True)]
 
     def left(self) -> FixedBatch | None:
