@@ -19,9 +19,12 @@ from spanledger_core.errors import ConfigError
 def scratch(data_dir: Path) -> Iterator[Path]:
     """Let this process's temporary files lie in an empty `data_dir/tmp`, removed at the end.
 
-    For the process that holds `data_dir`. Raises `ConfigError` if it cannot be written to.
+    For the process that holds `data_dir`. Raises `ConfigError` if it cannot be written to or the engine cannot read it.
     """
     folder = data_dir / "tmp"
+    if "{" in f"{data_dir}{folder.resolve()}":
+        # the engine looks for the files that it stands for, finds none, and calls an insert of nothing a success
+        raise ConfigError([f"data_dir: {data_dir} has a brace in its path, which the engine takes for a pattern"])
     before = tempfile.tempdir
     try:
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,6 @@ import signal
 import sys
 from _thread import start_new_thread
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -128,6 +127,7 @@ class Service:
             waiting = Waiting(metrics, self._stopping, self._refresh_spool)
             store, self._holding = open_for_booking(config, self.store_address, clock, parts, waiting)
             self._store = store
+            self._may_write = (lambda: None) if self._holding is None else self._holding.check
             upkeep = Upkeep(store)
             upkeep.start()
             parts.callback(upkeep.close)
@@ -151,12 +151,12 @@ class Service:
             self._parts = parts.pop_all()
 
     def _start_writer(self, store: Store, spool: DiskSpool) -> BatchWriter:
-        proven = ProvenStore(store, self._proofs)
         writer = BatchWriter(
-            proven if self._holding is None else Fenced(proven, self._holding.check),
-            replace(wiring.writer_settings(self._config), outbox_dir=wiring.outbox_dir(self._config)),
+            Fenced(ProvenStore(store, self._proofs), self._may_write),
+            wiring.writer_settings(self._config),
             self._clock,
             self.metrics,
+            outbox=self._outbox,
             on_flushed=spool.confirm,
         )
         writer.start()
@@ -196,18 +196,21 @@ class Service:
         what the spool keeps was not booked in this one. Rows are booked later than all that stand in the store, though
         the clock may have been set back meanwhile: else a correction would lose against the row it corrects.
         """
-        now_ns = self._clock.now_ns()
-        kept_since_ns = spool.kept_since_ns
+        now_ns, kept_since_ns = self._clock.now_ns(), spool.kept_since_ns
         since_ns = now_ns if kept_since_ns is None else min(kept_since_ns, now_ns)
-        outbox = Outbox(wiring.outbox_dir(self._config))
+        self._outbox = outbox = Outbox(wiring.outbox_dir(self._config), store.identity)
         if is_empty(store):
             since_ns = 0
             if spool.confirmed:
                 _log.warning("the store is empty: what the spool still keeps is booked again")
                 spool.book_again()
         else:
-            spool.confirm(complete(outbox, store.insert, store.literal_since_day))
-        outbox.clear()
+            fenced = Fenced(store, self._may_write)
+            spool.confirm(complete(outbox, fenced.insert, store.literal_since_day, spool.confirmed))
+        try:
+            outbox.clear()
+        except OSError as error:
+            raise ConfigError([f"data_dir: cannot empty the outbox: {error}"]) from error
         self._booked_until_us = store.booked_until_us()
         self._memory = Memory(since_ns, max(now_ns // 1000, self._booked_until_us + 1))
 
@@ -251,8 +254,7 @@ class Service:
 
     def _start_control(self, pipeline: Pipeline) -> None:
         replay = ReplayJob(pipeline, self._spool, self._writer, self._store, self._clock)
-        may_write = (lambda: None) if self._holding is None else self._holding.check
-        books = SharedBooks(self._store, self._booker, self._writer, self._in_force.history_moved, may_write)
+        books = SharedBooks(self._store, self._booker, self._writer, self._in_force.history_moved, self._may_write)
         eraser = Eraser(self._config, self._store, books, self._clock, self._spool.shrank)
         jobs: dict[str, Job] = {
             "store": StoreJob(self.store_address),

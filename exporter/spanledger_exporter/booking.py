@@ -37,7 +37,7 @@ class RowsUnfit(StoreRefused):
 
 
 class Stale(StoreUnavailable):
-    """The partition labels in a block may have changed since it was made: it must be made anew."""
+    """The partition labels in a block may have changed since it was made, or its file is gone: it must be made anew."""
 
 
 class Booking:
@@ -78,6 +78,8 @@ class Booking:
         with self._lock:
             if block.epoch not in (None, self._epoch):
                 raise Stale("the partitions of a batch may have changed: making it anew")
+            if isinstance(block.body, Path) and not block.body.exists():
+                raise Stale("somebody deleted the file of a batch: making it anew")
             with self._connections.lease() as client:
                 self._send(client, block)
         if self._metrics is not None:

@@ -91,7 +91,11 @@ class Delivery:
 
     def settled(self) -> None:
         """What was delivered is confirmed: nobody would send it again."""
-        self._outbox.clear()
+        try:
+            self._outbox.clear()
+        except OSError as error:
+            # sent again it changes nothing, and the next batch takes its place
+            self._say_unfixed("a batch that was booked stays in the outbox", error)
 
     def set_aside(self, reason: str, rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> bool:
         """Keep changes that a fault of ours keeps out of the store; False if it gave up before that was done."""
@@ -151,13 +155,22 @@ class Delivery:
 
     def _book(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> None:
         if self._fixed is None:
-            self._fixed = self._outbox.fix(self._sequence, self._prepared(rows, tombstones))
+            self._fixed = self._fix(self._prepared(rows, tombstones))
         try:
             for block in self._fixed:
                 self._store.insert(block)
         except Stale:
             self._fixed = None
             raise
+
+    def _fix(self, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Where the disk does not take them they go without: on a full one it is booking that makes room, and after an
+        end in the middle the spool still has their records."""
+        try:
+            return self._outbox.fix(self._sequence, blocks)
+        except OSError as error:
+            self._say_unfixed("a batch is booked without being fixed on disk before", error)
+            return blocks
 
     def _prepared(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> Sequence[Block]:
         return self._store.prepare(rows, tombstones, token_of(rows, tombstones))
@@ -189,6 +202,11 @@ class Delivery:
         quiet = self._log_once.admit(f"unavailable {getattr(error, 'code', None)}")
         if quiet is not None:
             _log.warning("the store takes nothing, trying again", error=self.trouble, suppressed=quiet)
+
+    def _say_unfixed(self, event: str, error: OSError) -> None:
+        quiet = self._log_once.admit(event)
+        if quiet is not None:
+            _log.warning(event, error=str(error), suppressed=quiet)
 
     def _count(self, kind: str) -> None:
         if self._metrics is not None:

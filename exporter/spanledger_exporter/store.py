@@ -125,6 +125,12 @@ class Store:
         with self._booking.paused(), self.lease() as client:
             folding.fold(client, day, on_step)
 
+    @property
+    def identity(self) -> str:
+        """Of its table of calls: another one for every store that was ever made."""
+        named = "SELECT toString(uuid) FROM system.tables WHERE database = currentDatabase() AND name = 'llm_costs'"
+        return str(self.query(named)[0][0])
+
     def sweep(self, hours: Collection[int]) -> set[int]:
         """Withdraw what was booked twice in `hours` (as `rebuild_rollups` takes them); the hours whose rollups changed.
 

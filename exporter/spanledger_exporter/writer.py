@@ -33,8 +33,6 @@ class WriterSettings:
 
     dead_letter_dir: Path
     """Where batches go that the store will never take."""
-    outbox_dir: Path | None = None
-    """Where the batch under way is fixed before it is inserted; None where its rows can be made again at will."""
     flush_rows: int = 20_000
     flush_interval_s: float = 3.0
     max_pending_rows: int = 100_000
@@ -82,8 +80,10 @@ class BatchWriter:
         clock: Clock,
         metrics: Metrics | None = None,
         *,
+        outbox: Outbox | None = None,
         on_flushed: Callable[[int], None] = lambda sequence: None,
     ) -> None:
+        """`outbox` fixes the batch under way before it is inserted; None where its rows can be made again at will."""
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -100,8 +100,9 @@ class BatchWriter:
         self._closing = False
         self._giving_up = Event()
         dead_letters = DeadLetters(settings.dead_letter_dir, settings.max_dead_letter_bytes)
-        outbox = Outbox(settings.outbox_dir)
-        self._delivery = Delivery(store, outbox, dead_letters, clock, giving_up=self._giving_up, metrics=metrics)
+        self._delivery = Delivery(
+            store, outbox or Outbox(None), dead_letters, clock, giving_up=self._giving_up, metrics=metrics
+        )
         self._thread = Thread(target=self._run, name="spanledger-writer", daemon=True)
 
     @property

@@ -95,17 +95,16 @@ class Plant:
         self.dead_letters = folder / "dead"
         settings = WriterSettings(
             self.dead_letters,
-            folder / "outbox",
             flush_rows=100,
             flush_interval_s=0.05,
             max_pending_rows=200,
             submit_wait_s=0.05,
             close_timeout_s=close_timeout_s,
         )
-        outbox = Outbox(settings.outbox_dir)
+        outbox = Outbox(folder / "outbox", line.store.identity)
         self.spool.confirm(complete(outbox, line.insert, 0))
         outbox.clear()
-        self.writer = BatchWriter(line, settings, CLOCK, metrics, on_flushed=self.spool.confirm)
+        self.writer = BatchWriter(line, settings, CLOCK, metrics, outbox=outbox, on_flushed=self.spool.confirm)
         self.writer.start()
         reconcile = Reconciler(line.find_booked, Memory(0, CLOCK.now_ns() // 1000), lambda: False)
         self.ledger = Ledger(Assembler(), prices, CLOCK, metrics, horizon_s=3600, reconcile=reconcile)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from spanledger.config.load import load_config
 from spanledger.reprice import pages
 from spanledger.reprice.books import OwnBooks
+from spanledger.reprice.command import run
 from spanledger.reprice.run import Asked, Outcome, Reprice, Step
 from spanledger_core.calls import CallKey
 from spanledger_core.clock import SystemClock
 from spanledger_core.facts import Usage
 from spanledger_core.rows import row_version
+from spanledger_exporter.outbox import Outbox
 from spanledger_exporter.store import Store
 from spanledger_processor.pricing.book import PriceBook
 
@@ -36,7 +41,7 @@ class Killed(BaseException):
 @pytest.fixture
 def reprice(store: Store, make: ModuleType) -> Callable[..., Outcome]:
     def run(book: PriceBook, *, dry: bool = False, tell: Callable[[Step], None] = lambda step: None) -> Outcome:
-        asked = Asked(make.START_US - 3 * 24 * make.HOUR_US, make.START_US + 3 * 24 * make.HOUR_US, dry)
+        asked = Asked(make.START_US - 3 * 24 * make.HOUR_US, make.START_US + 3 * 24 * make.HOUR_US, bool(dry))
         return Reprice(store, book, OwnBooks(store, lambda: None), SystemClock()).run(asked, tell)
 
     return run
@@ -262,3 +267,16 @@ def test_unknown_amounts_are_counted_not_summed(
     assert (total.old, total.old_unknown, total.new, total.new_unknown) == (0, 1, 4_000_000_000, 0)
     assert store.query("SELECT count() FROM unpriced_models") == [(0,)]
     assert store.query("SELECT priced_calls, toFloat64(at_least_usd) FROM price_coverage") == [(1, 0.004)]
+
+
+def test_a_batch_that_an_ended_collector_left_does_not_come_with_old_prices_afterwards(
+    store: Store, make: ModuleType, book: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = tmp_path / "outbox"
+    Outbox(outbox).fix(1, store.prepare([make.row(book, make.call(1))], [], "a1b2"))
+    monkeypatch.setattr("spanledger.reprice.command.open_configured", lambda config: nullcontext(store))
+    config = load_config(None, {"SPANLEDGER_DATA_DIR": str(tmp_path)}, None)
+    for dry in (True, False):
+        asked = Asked(make.START_US, make.START_US + make.HOUR_US, dry)
+        run(config, asked, [], SystemClock(), Console(quiet=True))
+        assert (Outbox(outbox).left() is not None) == dry

@@ -14,9 +14,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def said(program: str) -> list[int]:
+def said(program: str, *arguments: str) -> list[int]:
     """What a program prints: numbers of CPUs."""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return [int(number) for number in done.stdout.split()]
 
 
@@ -55,6 +56,48 @@ def test_a_process_that_has_one_cpu_is_left_as_it_is() -> None:
     program = f"""{HEAD}
 os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})
 keep_together()
+with anywhere():
+    count()
+count()
+"""
+    assert said(program) == [1, 1]
+
+
+def test_collectors_in_containers_spread() -> None:
+    program = """
+import os
+import socket
+import sys
+os.getpid = lambda: 1
+socket.gethostname = lambda: sys.argv[1]
+from spanledger_core.placement import keep_together
+keep_together()
+print(*os.sched_getaffinity(0))
+"""
+    chosen = [said(program, f"collector-{number}") for number in range(8)]
+    assert len(set(map(tuple, chosen))) > 1
+
+
+def test_where_it_is_forbidden_nothing_happens() -> None:
+    program = f"""{HEAD}
+def refuse(*_):
+    raise PermissionError(1, "Operation not permitted")
+os.sched_setaffinity = refuse
+keep_together()
+with anywhere():
+    count()
+count()
+"""
+    cpus = len(os.sched_getaffinity(0))
+    assert said(program) == [cpus, cpus]
+
+
+def test_a_process_that_was_moved_to_other_cpus_goes_on() -> None:
+    program = f"""{HEAD}
+keep_together()
+def refuse(*_):
+    raise OSError(22, "Invalid argument")
+os.sched_setaffinity = refuse
 with anywhere():
     count()
 count()

@@ -33,3 +33,14 @@ def test_a_folder_that_cannot_be_made_is_a_named_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="data_dir: cannot write to"), scratch(file):
         pass
     assert tempfile.gettempdir() == before
+
+
+def test_a_path_that_the_engine_takes_for_a_pattern_is_a_named_fault(tmp_path: Path) -> None:
+    """It inserts nothing from there, and says that all went well."""
+    braced = tmp_path / "{blue,green}"
+    (braced / "data").mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(braced / "data")
+    for data_dir in (braced, link):
+        with pytest.raises(ConfigError, match="has a brace in its path"), scratch(data_dir):
+            pass

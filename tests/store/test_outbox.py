@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -129,6 +130,42 @@ def test_a_set_that_is_not_whole_was_not_inserted_from(store: Store, row: Row, t
     assert store.query("SELECT count() FROM llm_costs") == [(0,)]
 
 
+@pytest.mark.parametrize("damage", ["cut", "empty", "changed", "unreadable"])
+def test_a_damaged_file_is_not_inserted(store: Store, row: Row, line: Observed, tmp_path: Path, damage: str) -> None:
+    outbox = tmp_path / "outbox"
+    first, *_ = Outbox(outbox).fix(7, store.prepare(many_days(row), [], "a1b2"))
+    assert isinstance(first.body, Path)
+    whole = first.body.read_bytes()
+    if damage == "unreadable":
+        first.body.unlink()
+        first.body.mkdir()
+    else:
+        first.body.write_bytes({"cut": whole[:-40], "empty": b"", "changed": whole[:-40] + b"\xff" * 40}[damage])
+    assert complete(Outbox(outbox), line.insert, 0) == 0
+    assert line.seen == []
+
+
+def test_a_batch_for_another_store_is_not_inserted_into_this_one(
+    store: Store, row: Row, line: Observed, tmp_path: Path
+) -> None:
+    """Its agents own partitions there."""
+    outbox = tmp_path / "outbox"
+    Outbox(outbox, "another").fix(7, store.prepare([row()], [], "a1b2"))
+    assert complete(Outbox(outbox, store.identity), line.insert, 0) == 0
+    assert line.seen == []
+    Outbox(outbox, store.identity).fix(7, store.prepare([row()], [], "a1b2"))
+    assert complete(Outbox(outbox, store.identity), line.insert, 0) == 7
+
+
+def test_every_store_has_an_identity_of_its_own(store: Store) -> None:
+    before = store.identity
+    assert store.identity == before
+    with store.lease() as client:
+        client.command("CREATE TABLE other AS llm_costs")
+        client.command("EXCHANGE TABLES other AND llm_costs")
+    assert store.identity != before
+
+
 @pytest.mark.parametrize("error", [StoreUnavailable("connection refused"), StoreRefused("no such column", 16)])
 def test_what_cannot_be_completed_is_left_to_the_spool(
     store: Store, row: Row, line: Observed, tmp_path: Path, error: Exception
@@ -167,9 +204,64 @@ def test_a_block_made_before_partitions_could_change_is_made_anew(
     assert store.query("SELECT count() FROM llm_costs") == [(1,)]
 
 
-def test_a_disk_that_takes_no_batch_is_trouble_and_nothing_is_inserted(
-    row: Row, line: Observed, tmp_path: Path
+def test_a_batch_whose_file_somebody_deleted_is_made_anew(row: Row, line: Observed, delivery: Delivery) -> None:
+    class Deleting(Observed):
+        def insert(self, block: Block) -> None:
+            if not self.seen:
+                for path in self.outbox.iterdir():
+                    path.unlink()
+            super().insert(block)
+
+    line.__class__ = Deleting
+    delivery.deliver(many_days(row), [], 7)
+    assert line.prepared == 2
+    assert line.store.query(STANDING)[0][:2] == (200, 200)
+
+
+def test_a_disk_that_takes_no_batch_does_not_keep_it_from_the_store(
+    row: Row, line: Observed, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailable, match="cannot be written"):
-        Outbox(tmp_path / "file").fix(1, line.store.prepare([row()], [], "a1b2"))
+    """It is booking that makes room where the spool has filled the disk."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    line.before = [StoreUnavailable("connection refused")]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        delivery.deliver(many_days(row), [], 7)
+    assert line.store.query(STANDING)[0][:2] == (200, 200)
+    assert line.prepared == 1
+    assert not any(line.seen)
+    delivery.settled()
+    assert list(line.outbox.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_deleted_stops_nothing(
+    row: Row, line: Observed, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    delivery.deliver([row(1)], [], 7)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        delivery.settled()
+        delivery.deliver([row(2)], [], 8)
+        delivery.settled()
+        with pytest.raises(OSError, match="Read-only"):
+            Outbox(line.outbox).clear()
+    assert line.store.query(STANDING)[0][:2] == (2, 2)
+    delivery.settled()
+    assert list(line.outbox.iterdir()) == []
+
+
+def test_an_outbox_that_cannot_be_read_is_made_anew(
+    store: Store, row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path, pattern: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    Outbox(tmp_path).fix(7, store.prepare([row()], [], "a1b2"))
+    monkeypatch.setattr(Path, "glob", broken)
+    assert complete(Outbox(tmp_path), store.insert, 0) == 0

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from spanledger import wiring
 from spanledger.cli.stores import open_configured
 from spanledger.config.model import Config
 from spanledger.configured_prices import price_book
@@ -19,6 +20,7 @@ from spanledger.reprice.books import OwnBooks, SharedBooks
 from spanledger.reprice.changes import Changes
 from spanledger.reprice.run import Asked, Outcome, Reprice, Step
 from spanledger_core.clock import Clock
+from spanledger_exporter.outbox import Outbox
 from spanledger_exporter.store import Store
 
 Tell = Callable[[Step], None]
@@ -57,6 +59,8 @@ def _note_move(config: Config, clock: Clock) -> None:
     """For the next collector on this data directory, if there is one."""
     if config.data_dir.is_dir():
         in_force(config, clock).history_moved()
+        # what was under way when the last one ended has old prices; it is booked from the spool, with those of then
+        Outbox(wiring.outbox_dir(config)).clear()
 
 
 def in_force(config: Config, clock: Clock) -> PricesInForce:
