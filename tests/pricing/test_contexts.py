@@ -101,6 +101,23 @@ def test_the_region_in_the_path_of_a_model_counts_where_nobody_states_one(
     assert usd(book, "gcp.vertex_ai", path, "2026-11-01T00:00:00Z", usage, **context) == Decimal(expected)
 
 
+@pytest.mark.parametrize(
+    ("seller", "maker", "model"),
+    [
+        ("azure.ai.openai", "openai", "gpt-4o"),
+        ("gcp.vertex_ai", "gcp.gemini", "gemini-2.5-pro"),
+        ("gcp.vertex_ai", "anthropic", "claude-opus-4-1"),
+        ("azure.ai.inference", "anthropic", "claude-opus-4-1"),
+    ],
+)
+def test_a_house_that_sells_models_of_several_makers_discounts_each_as_its_maker_does(
+    book: PriceBook, seller: str, maker: str, model: str
+) -> None:
+    usage = {"input": 1000, "cache_read": 1000, "output": 1000}
+    at = "2026-11-01T00:00:00Z"
+    assert usd(book, seller, model, at, usage, batch="true") == usd(book, maker, model, at, usage, batch="true")
+
+
 def test_the_preview_search_tool_and_request_fees(book: PriceBook) -> None:
     at = "2025-10-01T00:00:00Z"
     assert usd(book, "openai", "gpt-4.1", at, {"web_searches": 2}) == Decimal("0.02")
