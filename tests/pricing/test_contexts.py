@@ -44,6 +44,8 @@ def test_the_context_of_a_call(service_tier: str, price_context: tuple[tuple[str
         ("openai", "gpt-4o", {"service_tier": "scale"}),
         ("anthropic", "claude-sonnet-5", {"speed": "fast"}),
         ("azure.ai.openai", "gpt-4o", {"deployment_type": "GlobalProvisionedManaged"}),
+        ("azure.ai.openai", "gpt-35-turbo-0125", {"deployment_type": "ProvisionedManaged"}),
+        ("azure.ai.inference", "deepseek-v3.1", {"deployment_type": "GlobalProvisionedManaged"}),
         ("azure.ai.inference", "deepseek-v3.1", {"batch": "true"}),
         ("azure.ai.inference", "llama-3.3-70b-instruct", {"batch": "true"}),
     ],
