@@ -96,21 +96,13 @@ def test_an_alias_costs_what_the_only_snapshot_of_its_time_did(book: PriceBook) 
 @pytest.mark.parametrize(
     ("provider", "model", "day", "usd"),
     [
-        ("openai", "gpt-3.5-turbo", "2024-02-15", ("1.5", "2")),
-        ("openai", "gpt-3.5-turbo", "2024-02-16", ("0.5", "1.5")),
         ("anthropic", "claude-3-5-haiku-latest", "2024-12-02", ("1", "5")),
         ("anthropic", "claude-3-5-haiku-latest", "2024-12-03", ("0.8", "4")),
         ("gcp.vertex_ai", "claude-3-5-haiku@20241022", "2024-12-02", ("1", "5")),
         ("aws.bedrock", "us.anthropic.claude-3-5-haiku-20241022-v1:0", "2024-12-02", ("1", "5")),
-        ("gcp.gemini", "gemini-1.5-flash", "2024-08-11", ("0.35", "1.05")),
-        ("gcp.gemini", "gemini-1.5-flash", "2024-08-12", ("0.075", "0.3")),
-        ("gcp.gemini", "gemini-1.0-pro", "2024-06-01", ("0.5", "1.5")),
-        ("mistral_ai", "mistral-large-latest", "2024-07-01", ("4", "12")),
+        ("mistral_ai", "mistral-large-2402", "2024-07-01", ("4", "12")),
         ("mistral_ai", "mistral-small-latest", "2024-09-16", ("1", "3")),
         ("mistral_ai", "mistral-small-latest", "2025-01-29", ("0.2", "0.6")),
-        ("mistral_ai", "codestral-latest", "2024-12-01", ("0.2", "0.6")),
-        ("mistral_ai", "open-mistral-nemo", "2024-09-01", ("0.3", "0.3")),
-        ("cohere", "command-r-plus-04-2024", "2026-01-01", ("3", "15")),
     ],
 )
 def test_what_models_cost_before_their_prices_were_cut(

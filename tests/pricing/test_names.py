@@ -44,7 +44,6 @@ def price_of(book: PriceBook, provider: str, model: str) -> str | None:
         ("gcp.gemini", "models/gemini-2.5-flash-preview-04-17-thinking", "0.15"),
         ("openai", "ft:gpt-4.1-mini-2025-04-14:acme::abc123", "0.8"),
         ("azure.ai.openai", "gpt-35-turbo-instruct", "1.5"),
-        ("mistral_ai", "mistral-small-2503", "0.1"),
         ("mistral_ai", "open-mixtral-8x22b-2404", "2"),
         ("aws.bedrock", "anthropic.claude-v2", "8"),
         ("aws.bedrock", "cohere.command-r-plus-v1:0", "3"),
