@@ -325,6 +325,12 @@ def test_rules_about_prices_are_read_and_shown_by_their_names(yaml_file: Write) 
     assert price_book(load_config(file, {})).plan_of("openai", "a").model == "b"
 
 
+def test_what_a_rule_sets_is_spelled_as_contexts_are(yaml_file: Write) -> None:
+    """Price lines take `Batch=true` for `batch=true`; a rule that kept its capital would set what no line asks for."""
+    file = yaml_file("prices: {rules: [{provider: openai, set: {Batch: true, ' Service_Tier': flex}}]}\n")
+    assert load_config(file, {}).prices.rules[0].set == {"batch": "true", "service_tier": "flex"}
+
+
 @pytest.mark.parametrize(
     ("rule", "fault"),
     [

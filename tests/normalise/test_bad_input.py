@@ -111,6 +111,10 @@ def test_a_span_that_is_its_own_parent_is_a_root(reader: Any, span: Callable[...
         {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.reasoning_tokens": -1},
         {"gen_ai.usage.input_tokens": "1e999"},
         {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.images": -3},
+        {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.images": 2.5},
+        {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.audio_seconds": -2.5},
+        {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.audio_seconds": float("nan")},
+        {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.audio_seconds": "1e999"},
     ],
 )
 def test_absurd_figures_are_bad_usage_and_never_negative(
@@ -137,6 +141,23 @@ def test_a_figure_of_the_wrong_type_says_nothing(value: Any, reader: Any) -> Non
 )
 def test_figures_arrive_in_many_types(value: Any, tokens: int, reader: Any) -> None:
     assert reader.fact("chat", {**CHAT, "gen_ai.usage.input_tokens": value}).usage.input == tokens
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(3, 3), (2.6, 3), ("61.4", 61), (0.2, 1), (200.25, 200), (["2.6"], 3), (0.0, 0)]
+)
+def test_seconds_of_audio_need_not_be_whole(value: Any, seconds: int, reader: Any) -> None:
+    """Transcriptions report how long the audio was, to the hundredth; they are billed to the nearest second."""
+    fact = reader.fact("chat", {**CHAT, "gen_ai.usage.input_tokens": 5, "gen_ai.usage.audio_seconds": value})
+    assert (fact.usage.quality, dict(fact.usage.units).get("audio_seconds", 0)) == ("ok", seconds)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "bucket"),
+    [("gen_ai.usage.pages_processed", "pages"), ("gen_ai.usage.input_chars", "characters")],
+)
+def test_units_are_read_by_the_names_that_are_written(attribute: str, bucket: str, reader: Any) -> None:
+    assert reader.fact("chat", {**CHAT, attribute: 300}).usage.units == ((bucket, 300),)
 
 
 @pytest.mark.parametrize("attributes", [{}, {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}])

@@ -1217,6 +1217,22 @@ CASES = [
         {"provider": "perplexity"},
     ),
     Case(
+        "AgentOps, and Microsoft.Extensions.AI alike: images that were made, their size and quality",
+        "agentops.instrumentation.openai",
+        "openai.images.generate",
+        {
+            "gen_ai.operation.name": "image_generation",
+            "gen_ai.system": "OpenAI",
+            "gen_ai.request.model": "dall-e-3",
+            "gen_ai.request.image_size": "1024x1792",
+            "gen_ai.request.image_quality": "hd",
+            "gen_ai.request.image_count": 1,
+            "gen_ai.response.image_count": 1,
+        },
+        {"units": (("images", 1),)},
+        {"provider": "openai", "price_context": (("image_quality", "hd"), ("image_size", "1024x1792"))},
+    ),
+    Case(
         "OpenRouter through the OpenAI client: the model id only a router knows",
         "opentelemetry.instrumentation.genai.openai",
         "chat anthropic/claude-sonnet-4.5",

@@ -44,6 +44,10 @@ def test_the_context_of_a_call(service_tier: str, price_context: tuple[tuple[str
         ("openai", "gpt-4o", {"service_tier": "scale"}),
         ("anthropic", "claude-sonnet-5", {"speed": "fast"}),
         ("azure.ai.openai", "gpt-4o", {"deployment_type": "GlobalProvisionedManaged"}),
+        ("azure.ai.openai", "gpt-35-turbo-0125", {"deployment_type": "ProvisionedManaged"}),
+        ("azure.ai.inference", "deepseek-v3.1", {"deployment_type": "GlobalProvisionedManaged"}),
+        ("azure.ai.inference", "deepseek-v3.1", {"batch": "true"}),
+        ("azure.ai.inference", "llama-3.3-70b-instruct", {"batch": "true"}),
     ],
 )
 def test_a_context_whose_price_is_not_known_is_not_priced_as_standard(
@@ -99,6 +103,23 @@ def test_the_region_in_the_path_of_a_model_counts_where_nobody_states_one(
     path = "projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5@20250929"
     usage = {"input": 1000, "output": 500}
     assert usd(book, "gcp.vertex_ai", path, "2026-11-01T00:00:00Z", usage, **context) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("seller", "maker", "model"),
+    [
+        ("azure.ai.openai", "openai", "gpt-4o"),
+        ("gcp.vertex_ai", "gcp.gemini", "gemini-2.5-pro"),
+        ("gcp.vertex_ai", "anthropic", "claude-opus-4-1"),
+        ("azure.ai.inference", "anthropic", "claude-opus-4-1"),
+    ],
+)
+def test_a_house_that_sells_models_of_several_makers_discounts_each_as_its_maker_does(
+    book: PriceBook, seller: str, maker: str, model: str
+) -> None:
+    usage = {"input": 1000, "cache_read": 1000, "output": 1000}
+    at = "2026-11-01T00:00:00Z"
+    assert usd(book, seller, model, at, usage, batch="true") == usd(book, maker, model, at, usage, batch="true")
 
 
 def test_the_preview_search_tool_and_request_fees(book: PriceBook) -> None:

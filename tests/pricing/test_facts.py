@@ -1,6 +1,9 @@
 """The project's own facts: every line sourced, none overlapping, no gap opened, no edit of the past unseen."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
 
 from spanledger_core.buckets import BUCKETS, TOKEN_BUCKETS
 from spanledger_processor.pricing import Layer, PriceBook
@@ -33,12 +36,14 @@ def test_no_two_lines_say_something_about_the_same_thing_at_the_same_time() -> N
 
 
 def test_prices_of_patterns_name_their_models_narrowly() -> None:
-    """A pattern that prices is for dates within an id; only factors and rules may match names not known today."""
+    """A pattern that prices is for dates within an id or for who owns a fine-tuned model; only factors and rules may
+    match names not known today."""
     open_ended = [
         line.model for line in HISTORY.lines if line.kind == "price" and is_glob(line.model) and "*" in line.model
     ]
     allowed = {"gemini-3.5-flash-preview*"}
-    assert set(open_ended) <= allowed
+    fine_tuned = {model for model in open_ended if model.startswith("ft:") and model.endswith(":*")}
+    assert set(open_ended) <= allowed | fine_tuned
 
 
 def test_providers_of_lines_are_known() -> None:
@@ -86,3 +91,22 @@ def test_an_alias_costs_what_the_only_snapshot_of_its_time_did(book: PriceBook) 
     )
     assert alias == snapshot
     assert alias["output_audio"] == 200
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "day", "usd"),
+    [
+        ("anthropic", "claude-3-5-haiku-latest", "2024-12-02", ("1", "5")),
+        ("anthropic", "claude-3-5-haiku-latest", "2024-12-03", ("0.8", "4")),
+        ("gcp.vertex_ai", "claude-3-5-haiku@20241022", "2024-12-02", ("1", "5")),
+        ("aws.bedrock", "us.anthropic.claude-3-5-haiku-20241022-v1:0", "2024-12-02", ("1", "5")),
+        ("mistral_ai", "mistral-large-2402", "2024-07-01", ("4", "12")),
+        ("mistral_ai", "mistral-small-latest", "2024-09-16", ("1", "3")),
+        ("mistral_ai", "mistral-small-latest", "2025-01-29", ("0.2", "0.6")),
+    ],
+)
+def test_what_models_cost_before_their_prices_were_cut(
+    book: PriceBook, provider: str, model: str, day: str, usd: tuple[str, str]
+) -> None:
+    lines = {line.bucket: line.unit_price for line in book.find(provider, model, datetime.fromisoformat(f"{day}T23Z"))}
+    assert (lines["input"], lines["output"]) == tuple(map(Decimal, usd))

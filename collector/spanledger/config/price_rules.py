@@ -16,7 +16,13 @@ def _as_text(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
+def _as_key(value: Any) -> Any:
+    """As contexts spell it: lower case, like the conditions of a price line."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 Text = Annotated[str, Field(min_length=1), BeforeValidator(_as_text)]
+Key = Annotated[str, Field(min_length=1), BeforeValidator(_as_key)]
 
 
 class RuleLine(Section):
@@ -33,7 +39,7 @@ class RuleLine(Section):
     """`service.name` of the process."""
     environment: str = ""
     """`deployment.environment.name` of the process."""
-    set: dict[Text, Text] = Field(default={})
+    set: dict[Key, Text] = Field(default={})
     """Price contexts: `{batch: true}`, `{region: eu}`, or any other key that a price line names."""
     priced_as: Annotated[str, Field(alias="as")] = ""
     """The model to price it as. A known model that answered is priced as itself, unless `model` names it in full."""

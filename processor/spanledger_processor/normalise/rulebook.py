@@ -14,16 +14,19 @@ from spanledger_processor.normalise.rules import ABOUT, DETAIL, FIGURE, IDENTITY
 from spanledger_processor.normalise.schema import Document, Tables
 from spanledger_processor.normalise.text import clean
 from spanledger_processor.normalise.wire import (
+    BAD,
     INT_TAG,
     KEY_TAG,
     VALUE_TAG,
     OddLayout,
     canonical,
     figure_of,
+    seconds_of,
     text_of,
     value_of,
 )
 
+_SECONDS: Final = "unit.audio_seconds"
 _MAX_UNKNOWN_KEYS: Final = 4096
 _MAX_ATOMS: Final = 32768
 _MAX_KNOWN: Final = 8192
@@ -99,6 +102,8 @@ class RuleBook:
                     self._remember(rule, piece, NOTHING)
             elif kind == FIGURE:
                 number = figure_of(piece, end)
+                if number == BAD and rule.field == _SECONDS:
+                    number = seconds_of(piece, end)
                 if number is not None:
                     parts.append(rule)
                     values.append(number)

@@ -29,6 +29,7 @@ _DOUBLE: Final = struct.Struct("<d")
 _MAX_ELEMENTS: Final = 256
 """Elements of an array or map that are looked at."""
 _MAX_DEPTH: Final = 8
+_MAX_SECONDS: Final = 1e10
 
 BAD: Final = -1
 """Stands for a figure that is no count: a fraction, an infinity, a text like `1e999`."""
@@ -140,6 +141,13 @@ def count_of(value: object) -> int | None:
     if isinstance(value, float):
         return int(value) if abs(value) < 1e18 and value == int(value) else BAD
     return None
+
+
+def seconds_of(piece: bytes, end: int) -> int:
+    """A duration that `figure_of` finds `BAD`: the nearest second, as it is billed, and no fraction for nothing."""
+    value = value_of(piece, end)
+    seconds = float(value) if isinstance(value, (str, float)) else 0.0
+    return max(1, round(seconds)) if 0 < seconds < _MAX_SECONDS else BAD
 
 
 def scalar(value: Any) -> Scalar:
