@@ -7,7 +7,6 @@ receivers first (requests under way are answered), then what was taken is booked
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 from _thread import start_new_thread
@@ -20,7 +19,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from rich.console import Console
 
 from spanledger import address, systemd, wiring
 from spanledger.booking import Booker, Ledger
@@ -33,6 +31,7 @@ from spanledger.forget import Eraser, ForgetJob
 from spanledger.forgotten import Forgotten
 from spanledger.forwarding import Forwarding
 from spanledger.garbage import Garbage
+from spanledger.greeting import say_how_to_use
 from spanledger.handing import StoreJob
 from spanledger.health import TELEMETRY_GRACE_S, telemetry_server
 from spanledger.opening import Waiting, open_for_booking
@@ -91,6 +90,8 @@ class Service:
         self._local_user: SqlUser | None = None
         """For commands on this machine, where the SQL port asks for a password."""
         self._sql_users: tuple[SqlUser, ...] = ()
+        self.sql_url = ""
+        """Of the SQL port, which an embedded store has."""
         self._parts = ExitStack()
         registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -372,7 +373,7 @@ def run(config: Config, file: Path | None = None) -> int:
         _log.error("cannot start", fault=str(error), store=str(service.store_address))
         return 1
     signal.signal(signal.SIGHUP, lambda *_: service.reload())
-    _say_how_to_use_it(config, file, service, output())
+    say_how_to_use(config, file, service.store_address, service.sql_url, output())
     systemd.notify("READY=1", os.environ)
     while not stop.wait(_WATCH_S) and service.failed is None:
         pass
@@ -380,23 +381,3 @@ def run(config: Config, file: Path | None = None) -> int:
     _log.info("stopping: booking what was taken")
     service.stop()
     return 0 if service.failed is None else 1
-
-
-def _say_how_to_use_it(config: Config, file: Path | None, service: Service, console: Console) -> None:
-    same = f" --config {shlex.quote(str(file))}" if file is not None else ""
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    protocols = config.receivers.otlp.protocols
-    say(f"spanledger takes OTLP on {protocols.grpc.endpoint} (gRPC) and {protocols.http.endpoint} (HTTP)")
-    say(f"  store      {service.store_address}")
-    say(f"  health     http://{config.telemetry.endpoint}/readyz   metrics http://{config.telemetry.endpoint}/metrics")
-    say("point an application at it:")
-    say(f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{protocols.grpc.endpoint}")
-    say("and ask:")
-    say(f"  spanledger report --by agent --last 1d{same}")
-    sql = "SELECT agent_id, model, cost_usd FROM calls ORDER BY timestamp DESC LIMIT 10"
-    say(f'  spanledger query "{sql}"{same}')
-    if service.store_address.kind == "embedded":
-        say(f"  curl '{service.sql_url}/?query=SELECT+agent_id,sum(cost_usd)+FROM+calls+GROUP+BY+1'")
