@@ -1,9 +1,9 @@
 """Which CPUs threads run on.
 
 Python runs one thread at a time, on whichever CPU that thread is: with each turn the objects that one thread made and
-the next one reads move from one CPU's caches to another's. Kept on one CPU, the collector needs an eighth less time for a
-span (docs/performance.md). The engine's own threads need no interpreter: they use every CPU, and so does a thread of ours
-while it is in the engine.
+the next one reads move from one CPU's caches to another's. Kept on one CPU, the collector needs an eighth less time for
+a span (docs/performance.md). The engine's own threads need no interpreter: they use every CPU, and so does a thread of
+ours while it is in the engine.
 """
 
 from __future__ import annotations
