@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from spanledger_core.calls import CallKey
+from spanledger_core.durable import sync_folder
 from spanledger_core.errors import StoreUnavailable
 from spanledger_core.rows import CALL_COLUMNS, CallRow
 from spanledger_exporter.batches import Tombstone
@@ -52,6 +53,7 @@ class DeadLetters:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
+            sync_folder(self._folder)
         except OSError as error:
             raise StoreUnavailable(f"a refused batch cannot be kept: {error}") from error
         return path

@@ -17,6 +17,7 @@ from zlib import crc32
 
 import structlog
 
+from spanledger_core.durable import sync_folder
 from spanledger_core.errors import StoreError
 from spanledger_exporter.blocks import Block
 
@@ -72,7 +73,7 @@ class Outbox:
         # a set that is not whole was not inserted from either
         for path in paths:
             path.with_suffix(".tmp").replace(path)
-        _sync(folder)
+        sync_folder(folder)
         return [block._replace(body=path) for block, path in zip(blocks, paths, strict=True)]
 
     def left(self) -> FixedBatch | None:
@@ -138,11 +139,3 @@ def _write(path: Path, body: bytes | bytearray) -> None:
         file.write(body)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

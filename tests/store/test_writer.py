@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -371,6 +373,21 @@ def test_a_dead_letter_keeps_what_json_cannot_say(tmp_path: Path, row: Row) -> N
     path = DeadLetters(tmp_path, 1 << 20).write(letter)
     assert "\\ud800" in path.read_text()
     assert str(2**70) in path.read_text()
+
+
+def test_a_dead_letter_outlasts_a_power_cut_under_its_name(
+    tmp_path: Path, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The spool forgets its rows next: a rename that is not on disk would lose them."""
+    synced: list[tuple[bool, list[str]]] = []
+
+    def sync(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append((is_folder, [path.suffix for path in tmp_path.iterdir()]))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    DeadLetters(tmp_path, 1 << 20).write(DeadLetter("refused", 469, [row()], []))
+    assert synced == [(False, [".tmp"]), (True, [".jsonl"])]
 
 
 def test_what_was_set_aside_is_booked_by_the_next_start_once_its_cause_is_gone(

@@ -6,7 +6,6 @@ A damage that made the collector stop would stop it again at every start, and no
 from __future__ import annotations
 
 import mmap
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import structlog
 
 from spanledger.spool import carving, database
 from spanledger.spool.codec import Reader, UnreadableRecord
+from spanledger_core.durable import sync_folder
 
 _log = structlog.get_logger(__name__)
 _KEPT_ASIDE: Final = 3
@@ -62,7 +62,7 @@ def repair(directory: Path, *, fsync: bool, horizon_s: float, now_ms: int) -> No
     salvaged = salvage(path, new, fsync=fsync, oldest_ms=now_ms - int(horizon_s * 1000))
     aside = _put_aside(path, now_ms)
     new.rename(path)
-    _sync(directory)
+    sync_folder(directory)
     _log.error(
         "the spool was damaged: what could be read goes on, the damaged file was put aside",
         damage=why,
@@ -171,12 +171,3 @@ def _wal(path: Path) -> Path:
 def _remove(path: Path) -> None:
     for part in _parts(path):
         part.unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    """Make the renames last."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
