@@ -7,11 +7,9 @@ withdraws.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from operator import itemgetter
 from threading import Event, Lock, Thread
 from typing import NamedTuple, Protocol
 
@@ -19,6 +17,7 @@ import structlog
 
 from spanledger.forgotten import Forgotten
 from spanledger.reconcile import Settled, keep_amounts
+from spanledger.remarks import Booked, Remarks
 from spanledger_core.calls import Call, CallKey, Change, Priced
 from spanledger_core.clock import Clock
 from spanledger_core.errors import Busy, StoreError
@@ -37,10 +36,6 @@ _ASK_AGAIN_S = 0.5
 _ASK_AGAIN_MAX_S = 30.0
 _JOIN_STEP_S = 0.25
 _TROUBLE_S = 5.0
-_PICODOLLARS = 10**12
-_SAME_PICODOLLARS = 10**6
-_SAME_SHARE = 1000
-"""Reported costs are rounded somewhere: within a millionth of a dollar or a thousandth they are equal."""
 _VERSION = CALL_COLUMNS.index("version")
 
 _new = tuple.__new__
@@ -113,9 +108,6 @@ class BookedNote(NamedTuple):
     agent_id: str
 
 
-_COST, _COST_STATUS = map(itemgetter, map(BookedNote._fields.index, ("cost", "cost_status")))
-
-
 class Annotate(Protocol):
     """Wants to know what was booked for the spans of a record."""
 
@@ -150,22 +142,20 @@ class Ledger:
         self._forgotten = forgotten
         self._version_us = booked_until_us
         self._once = OncePerKind(clock, interval_s=3600.0)
+        self._remarks = Remarks(metrics, self._once)
 
-    def book(
-        self, facts: Sequence[Fact]
-    ) -> tuple[list[CallRow], list[tuple[CallKey, int]], dict[tuple[bytes, bytes], BookedNote]]:
-        """Rows to write, keys to withdraw (with their versions), and notes for forwarded spans."""
+    def book(self, facts: Sequence[Fact]) -> tuple[list[CallRow], list[tuple[CallKey, int]], list[Booked]]:
+        """Rows to write, keys to withdraw (with their versions), and what was booked at which price."""
         settled = self._settle(self._not_forgotten(self._assemble(facts)))
-        prices, prove = self.prices, self._prove
+        price = self.prices.price
         now_us = self._clock.now_ns() // 1000
-        settles_us = now_us + self._horizon_us
+        booked_ms, settles_ms = now_us // 1000, (now_us + self._horizon_us) // 1000
         # strictly increasing, so that of two changes to one key the later wins whatever the clock does
         version_us = max(self._version_us, now_us - 1)
         self._version_us = version_us + len(settled)
         rows: list[CallRow] = []
         withdrawn: list[tuple[CallKey, int]] = []
-        notes: dict[tuple[bytes, bytes], BookedNote] = {}
-        wanting: dict[tuple[str, str, str], tuple[Call, Priced]] = {}
+        booked: list[Booked] = []
         for (_, key, call), before in settled:
             version_us += 1
             # as often moved as the row it follows: nothing below that generation has any effect on it
@@ -173,23 +163,17 @@ class Ledger:
             if call is None:
                 withdrawn.append((key, version))
                 continue
-            priced = prices.price(call)
-            cost, status, details = priced.cost, priced.cost_status, call.details
-            if prove is not None:
-                prove.note(prices, call, priced)
-            row = call_row(call, priced, now_us, settles_us, version)
+            priced = price(call)
+            row = call_row(call, priced, booked_ms, settles_ms, version)
             rows.append(row if before is None else keep_amounts(row, before))
-            notes[key.trace_id, key.span_id] = _new(BookedNote, (cost, status, key.agent_id))
-            if details is not None and details.reported_cost is not None:
-                self._compare(priced, details.reported_cost)
-            # a sum without a model waits for the calls it is made of: nobody could give it a price
-            is_named = call.provider or call.request_model or call.response_model
-            if is_named and (status == "unpriced_model" or (status != "priced" and priced.missing)):
-                wanting[call.provider, call.response_model or call.request_model, status] = (call, priced)
-        for call, priced in wanting.values():
-            self._warn_of_price(call, priced)
-        self._count(notes.values(), len(withdrawn))
-        return rows, withdrawn, notes
+            booked.append((key, call, priced))
+        if self._prove is not None:
+            for call, priced in {priced.price_ids: (call, priced) for _, call, priced in booked}.values():
+                self._prove.note(self.prices, call, priced)
+        self._remarks.on(booked)
+        if withdrawn:
+            self._metrics.corrections.labels("withdrawn").inc(len(withdrawn))
+        return rows, withdrawn, booked
 
     def _settle(self, changes: Sequence[Change]) -> Sequence[Settled]:
         """Waits while the store cannot be asked: the spool keeps what arrives meanwhile."""
@@ -221,48 +205,6 @@ class Ledger:
 
     def _assemble(self, facts: Sequence[Fact]) -> Sequence[Change]:
         return self._assembler.add(facts, self._clock.monotonic_s())
-
-    def _count(self, booked: Collection[BookedNote], withdrawn: int) -> None:
-        for cost_status, calls in Counter(map(_COST_STATUS, booked)).items():
-            self._metrics.booked_calls.labels(cost_status).inc(calls)
-        unpriced = sum(note.cost is None and note.cost_status != "not_billed" for note in booked)
-        if unpriced:
-            self._metrics.unpriced_calls.inc(unpriced)
-        if withdrawn:
-            self._metrics.corrections.labels("withdrawn").inc(withdrawn)
-
-    def _compare(self, priced: Priced, reported: int) -> None:
-        """What a span says it cost against the book; a cost that was taken from the span has nothing to compare."""
-        if priced.cost is None or priced.cost_status == "reported":
-            return
-        gap = priced.cost - reported
-        same = abs(gap) <= max(_SAME_PICODOLLARS, abs(priced.cost) // _SAME_SHARE)
-        self._metrics.reported_costs.labels("equal" if same else "above" if gap > 0 else "below").inc()
-        self._metrics.reported_dollars.inc(reported / _PICODOLLARS)
-        self._metrics.computed_dollars.inc(priced.cost / _PICODOLLARS)
-
-    def _warn_of_price(self, call: Call, priced: Priced) -> None:
-        """Once per model and hour: the log must not pay for a busy model that nobody has a price for."""
-        model = call.response_model or call.request_model
-        context = dict(call.price_context) | ({"service_tier": call.service_tier} if call.service_tier else {})
-        if _lacks_only_figures(call, priced):
-            event, remedy = "usage incomplete", "see spanledger doctor: the spans do not say all their tokens"
-        else:
-            event = "no price for a model" if priced.cost_status == "unpriced_model" else "price incomplete"
-            remedy = "add a line to a file under prices.files, then reprice; see docs/prices.md"
-        kind = f"{event}/{call.provider}/{model}/{priced.cost_status}/{sorted(context.items())}"
-        if self._once.admit(kind) is not None:
-            missing = list(priced.missing)
-            _log.warning(event, provider=call.provider, model=model, context=context, missing=missing, remedy=remedy)
-
-
-def _lacks_only_figures(call: Call, priced: Priced) -> bool:
-    """The book has the price; the span has not the amount."""
-    usage = call.usage
-    if usage is None:
-        return False
-    unsaid = {name for name, total in (("input", usage.input), ("output", usage.output)) if total is None}
-    return priced.cost_status == "partial" and bool(priced.missing) and unsaid.issuperset(priced.missing)
 
 
 class Booker:
@@ -351,7 +293,7 @@ class Booker:
         if record.booked:
             self._ledger.remember(record.batch.facts)
             return
-        rows, withdrawn, notes = self._ledger.book(record.batch.facts)
+        rows, withdrawn, booked = self._ledger.book(record.batch.facts)
         while True:
             try:
                 self._writer.submit(rows, withdrawn, record.sequence)
@@ -361,4 +303,11 @@ class Booker:
                     return
                 self._clock.sleep(busy.retry_after_s)
         if self._annotate is not None:
-            self._annotate.booked(record.sequence, notes)
+            self._annotate.booked(record.sequence, _notes(booked))
+
+
+def _notes(booked: Sequence[Booked]) -> dict[tuple[bytes, bytes], BookedNote]:
+    return {
+        (key.trace_id, key.span_id): BookedNote(priced.cost, priced.cost_status, key.agent_id)
+        for key, _, priced in booked
+    }

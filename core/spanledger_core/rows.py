@@ -100,8 +100,9 @@ CallRow: TypeAlias = tuple[Any, ...]
 """One value per name in `CALL_COLUMNS`.
 
 `timestamp` is integer microseconds, `settles_at` and `ingested_at` integer milliseconds since 1970 UTC; every `*_usd`
-is integer picodollars (1e-12 USD) or None; ids are lower-case hex strings; `units` and `attributes` are dicts;
-`price_ids` and `absorbed_spans` are lists of strings. The store writes them without arithmetic.
+is integer picodollars (1e-12 USD) or None; ids are lower-case hex strings; `units` and `attributes` are dicts,
+which rows may share; `price_ids` and `absorbed_spans` are lists or tuples of strings. The store writes them without
+arithmetic.
 """
 
 GENERATION_SHIFT: Final = 52

@@ -25,6 +25,8 @@ TRACE: Final = CALL_COLUMNS.index("trace_id")
 SPAN: Final = CALL_COLUMNS.index("span_id")
 VERSION: Final = CALL_COLUMNS.index("version")
 
+_TURNED_AT_ONCE: Final = 256
+
 Tombstone: TypeAlias = tuple[CallKey, int]
 """The key of a row that is no more, and the version of that knowledge."""
 
@@ -58,8 +60,8 @@ def tombstone_row(key: CallKey, version: int, defaults: Sequence[Any]) -> CallRo
 
 def newest(rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> tuple[Sequence[CallRow], Sequence[Tombstone]]:
     """The last change of every key, by version; of equal versions the one that came last, a tombstone after a row."""
-    if not tombstones and len(set(map(itemgetter(TRACE, SPAN), rows))) == len(rows):
-        return rows, tombstones
+    if not tombstones and len(set(map(itemgetter(SPAN), rows))) == len(rows):
+        return rows, tombstones  # nearly always: what no two rows have in common need not be told apart by more
     latest: dict[tuple[Any, ...], tuple[int, CallRow | None, Tombstone | None]] = {}
     for row in rows:
         key = _physical_key(row)
@@ -79,12 +81,9 @@ _physical_key = itemgetter(TRACE, SPAN, TIMESTAMP, AGENT, TENANT)
 
 def token_of(rows: Sequence[CallRow], tombstones: Sequence[Tombstone]) -> str:
     """The deduplication token of a batch: the same for the same changes, however often and by whom it is sent."""
-    digest = blake2b(digest_size=16)
-    for row in rows:
-        digest.update(f"{row[TRACE]}{row[SPAN]}{row[VERSION]}|".encode())
-    for key, version in tombstones:
-        digest.update(f"{key.trace_id.hex()}{key.span_id.hex()}{version}-".encode())
-    return digest.hexdigest()
+    said = [f"{row[TRACE]}{row[SPAN]}{row[VERSION]}|" for row in rows]
+    said += [f"{key.trace_id.hex()}{key.span_id.hex()}{version}-" for key, version in tombstones]
+    return blake2b("".join(said).encode(), digest_size=16).hexdigest()
 
 
 class Batch(NamedTuple):
@@ -137,7 +136,7 @@ class Batch(NamedTuple):
         else:
             places = [place for day in days for place in self.places[day]]
             chosen, flags = [self.rows[place] for place in places], bytes(place >= self.live for place in places)
-        columns: list[Sequence[Any]] = list(zip(*chosen, strict=True))
+        columns: list[Sequence[Any]] = [*_turned(chosen)]
         if len(days) == 1:
             of_agent = labels[days[0]]
             columns.append([of_agent[agent] for agent in columns[AGENT]])
@@ -150,6 +149,15 @@ class Batch(NamedTuple):
     def token(self, token: str, days: Sequence[int]) -> str:
         """The deduplication token of the part of the batch that `days` are."""
         return token if len(days) == len(self.places) else f"{token}/{days[0]}"
+
+
+def _turned(rows: Sequence[CallRow]) -> list[list[Any]]:
+    """Rows as columns, some rows at a time: all of a big batch for every column would not stay in the CPU's cache."""
+    columns: list[list[Any]] = [[] for _ in CALL_COLUMNS]
+    for start in range(0, len(rows), _TURNED_AT_ONCE):
+        for column, values in zip(columns, zip(*rows[start : start + _TURNED_AT_ONCE], strict=True), strict=True):
+            column.extend(values)
+    return columns
 
 
 def misfits(columns: Columns, rows: Sequence[CallRow]) -> dict[int, str]:

@@ -21,6 +21,7 @@ from spanledger_exporter.booking import Booking
 from spanledger_exporter.connections import Connections
 from spanledger_exporter.hours import HOUR_S, runs
 from spanledger_exporter.lookup import Found, SpanId, find
+from spanledger_exporter.parts import keep_small_parts_cheap
 from spanledger_exporter.rollups import Rollups
 from spanledger_exporter.settings import StoreSettings
 from spanledger_exporter.sql import SqlValue, query_text, quote_identifier
@@ -66,6 +67,8 @@ class Store:
             }
             migrations.apply(client, todo, values)
             migrations.set_retention(client, self.settings.retention_days, self.settings.rollup_retention_days)
+            if self.address.kind == "embedded":
+                keep_small_parts_cheap(client)
             folding.resume(client)
         return [f"{migration.version:04d}_{migration.name}" for migration in todo]
 

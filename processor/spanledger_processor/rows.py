@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from spanledger_core.calls import Call, Priced
 from spanledger_core.facts import Details, Usage
 from spanledger_core.rows import PRICE_CONTEXT, CallRow
 
 _NO_DETAILS = Details()
 _NO_USAGE = Usage(convention="")
+_NOTHING: Final[Mapping[str, Any]] = {}
+"""One for all rows: many wait for a flush, and what they share is not made, looked at and freed once for each."""
 _NAMED_SOURCES = frozenset({"span", "ancestor", "twin", "rule"})
 
 
-def call_row(call: Call, priced: Priced, booked_us: int, settles_us: int, version: int) -> CallRow:
+def call_row(call: Call, priced: Priced, booked_ms: int, settles_ms: int, version: int) -> CallRow:
     """One value per name in `CALL_COLUMNS`, in that order.
 
-    `booked_us` and `settles_us` are microseconds since 1970 UTC: when the row was made, and until when a later span
+    `booked_ms` and `settles_ms` are milliseconds since 1970 UTC: when the row was made, and until when a later span
     may still correct it.
     """
     # Every call passes here. Taking whole tuples apart costs a fifth of asking for their fields one by one.
@@ -50,15 +55,15 @@ def call_row(call: Call, priced: Priced, booked_us: int, settles_us: int, versio
         response_model or ("" if is_error else request_model),
         model, service_tier, is_streaming,
         input_, output, cache_read, cache_write_5m, cache_write_1h, reasoning, audio_input, audio_output,
-        dict(units), convention,
+        dict(units) if units else _NOTHING, convention,
         cost, input_cost, output_cost, read_cost, write_cost, other_cost, list_cost, savings, estimated_cost,
-        reported_cost, cost_status, list(price_ids), price_book,
+        reported_cost, cost_status, price_ids, price_book,
         "error" if is_error else "ok", error_type, finish_reason,
         scope_name, scope_version, dialect,
-        [f"{trace.hex()}:{span.hex()}" for trace, span in absorbed] if absorbed else [], is_aggregate,
-        settles_us // 1000, sampling_probability,
-        _attributes(kept, price_context) if kept or price_context else {},
-        booked_us // 1000, version,
+        [f"{trace.hex()}:{span.hex()}" for trace, span in absorbed] if absorbed else (), is_aggregate,
+        settles_ms, sampling_probability,
+        _attributes(kept, price_context) if kept or price_context else _NOTHING,
+        booked_ms, version,
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def make_call(number: int = 1, *, at_us: int = START_US, agent: str = "planner",
 
 
 def booked_row(book: PriceBook, call: Call, booked_us: int = START_US, generation: int = 0) -> CallRow:
-    return call_row(call, book.price(call), booked_us, booked_us, row_version(booked_us, generation))
+    return call_row(call, book.price(call), booked_us // 1000, booked_us // 1000, row_version(booked_us, generation))
 
 
 @pytest.fixture(scope="session")

@@ -121,9 +121,7 @@ def repriced(row: CallRow, priced: Priced) -> CallRow | None:
         return None
     # in the order of AMOUNT_COLUMNS
     values = list(row)
-    for place, amount in zip(
-        _AMOUNTS, (priced.model, *decided, list(priced.price_ids), priced.price_book), strict=True
-    ):
+    for place, amount in zip(_AMOUNTS, (priced.model, *decided, priced.price_ids, priced.price_book), strict=True):
         values[place] = amount
     values[AT["version"]] = next_version(row[AT["version"]])
     return tuple(values)
