@@ -1,9 +1,10 @@
 -- One statement, so that no reader sees an hour half rebuilt: the old rows are withdrawn with version - 1 and the new
--- ones come with version. Keys that vanished keep only the withdrawal. Both halves land in the same part.
+-- ones come with version. Keys that vanished keep only the withdrawal, of which nothing but the key counts. Both halves
+-- land in the same part.
 INSERT INTO rollup_changes
 SELECT
     if(grouping(team) = 1, 'hourly', 'hourly_customer'),
-    hour,
+    toDateTime(toStartOfHour(timestamp), 'UTC') AS hour,
     tenant_id,
     agent_id,
     service_name,
@@ -34,14 +35,10 @@ SELECT
     sum(reported_cost_usd),
     {version:UInt64},
     0
-FROM
-(
-    SELECT *, toDateTime(toStartOfHour(timestamp), 'UTC') AS hour
-    FROM calls
-    WHERE timestamp >= toDateTime64({first:UInt32}, 6, 'UTC')
-      AND timestamp < toDateTime64({last:UInt32} + 3600, 6, 'UTC')
-      AND toUnixTimestamp(toStartOfHour(timestamp)) IN {hours:Array(UInt32)}
-)
+FROM calls
+WHERE timestamp >= toDateTime64({first:UInt32}, 6, 'UTC')
+  AND timestamp < toDateTime64({last:UInt32} + 3600, 6, 'UTC')
+  AND toUnixTimestamp(toStartOfHour(timestamp)) IN {hours:Array(UInt32)}
 GROUP BY GROUPING SETS
 (
     (hour, tenant_id, agent_id, service_name, provider, model, environment),
@@ -50,8 +47,9 @@ GROUP BY GROUPING SETS
 UNION ALL
 SELECT
     'hourly', hour, tenant_id, agent_id, service_name, provider, model, environment, '', '',
-    * EXCEPT (hour, tenant_id, agent_id, service_name, provider, model, environment)
-    REPLACE ({version:UInt64} - 1 AS version, 1 AS is_deleted)
+    0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    {version:UInt64} - 1,
+    1
 FROM llm_costs_hourly FINAL
 WHERE hour >= toDateTime({first:UInt32}, 'UTC')
   AND hour <= toDateTime({last:UInt32}, 'UTC')
@@ -59,8 +57,9 @@ WHERE hour >= toDateTime({first:UInt32}, 'UTC')
 UNION ALL
 SELECT
     'hourly_customer', hour, tenant_id, agent_id, '', '', '', '', team, customer_id,
-    * EXCEPT (hour, tenant_id, team, customer_id, agent_id)
-    REPLACE ({version:UInt64} - 1 AS version, 1 AS is_deleted)
+    0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    {version:UInt64} - 1,
+    1
 FROM llm_costs_hourly_customer FINAL
 WHERE hour >= toDateTime({first:UInt32}, 'UTC')
   AND hour <= toDateTime({last:UInt32}, 'UTC')
