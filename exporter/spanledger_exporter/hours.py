@@ -1,4 +1,7 @@
-"""Hours: how changes are grouped for what follows them. An hour is the seconds since 1970 of its start, UTC."""
+"""Hours: how changes are grouped for what follows them. An hour is the seconds since 1970 of its start, UTC.
+
+Which minutes of it are meant, where that matters, is an integer with a bit for each.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from spanledger_core.rows import CallRow
 from spanledger_exporter.batches import HOUR_US, TIMESTAMP, Tombstone
 
 HOUR_S: Final = 3600
+MINUTE_S: Final = 60
+ALL_MINUTES: Final = (1 << 60) - 1
+_MINUTE_US: Final = 60_000_000
 _GAP_S: Final = 24 * HOUR_S
 _RUN_S: Final = 31 * 24 * HOUR_S
 
@@ -18,6 +24,22 @@ def hours_of(rows: Iterable[CallRow], tombstones: Iterable[Tombstone]) -> set[in
     hours = {row[TIMESTAMP] // HOUR_US for row in rows}
     hours.update(key.start_ns // (HOUR_US * 1000) for key, _ in tombstones)
     return {hour * HOUR_S for hour in hours}
+
+
+def minutes_of(rows: Iterable[CallRow], tombstones: Iterable[Tombstone]) -> dict[int, int]:
+    """The hours that these changes touch, and the minutes of each."""
+    minutes = {row[TIMESTAMP] // _MINUTE_US for row in rows}
+    minutes.update(key.start_ns // (_MINUTE_US * 1000) for key, _ in tombstones)
+    found: dict[int, int] = {}
+    for minute in minutes:
+        hour = minute // 60 * HOUR_S
+        found[hour] = found.get(hour, 0) | 1 << minute % 60
+    return found
+
+
+def starts_of(hour: int, minutes: int) -> list[int]:
+    """The starts of these minutes of an hour, seconds since 1970."""
+    return [hour + MINUTE_S * number for number in range(60) if minutes >> number & 1]
 
 
 def runs(hours: Collection[int]) -> Iterator[list[int]]:

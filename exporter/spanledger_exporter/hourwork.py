@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from threading import Condition, Event, Thread
 from typing import Final
@@ -12,6 +12,7 @@ import tenacity
 
 from spanledger_core.clock import Clock
 from spanledger_core.errors import StoreError
+from spanledger_exporter.hours import ALL_MINUTES
 
 _log = structlog.get_logger(__name__)
 _RETRY_MAX_S: Final = 30.0
@@ -23,18 +24,18 @@ _REST_MAX_S: Final = 60.0
 class HourWork:
     """A thread that does `work` for marked hours, `delay_s` after the first mark: once for many inserts of an hour.
 
-    Hours are seconds since 1970 of their start, UTC. Work that fails is tried again until it succeeds. The more the
-    work takes, the longer marks are collected before it is done again.
+    Hours are seconds since 1970 of their start, UTC, with the minutes of each that are meant. Work that fails is tried
+    again until it succeeds. The more the work takes, the longer marks are collected before it is done again.
     """
 
-    def __init__(self, name: str, work: Callable[[Collection[int]], None], delay_s: float, clock: Clock) -> None:
+    def __init__(self, name: str, work: Callable[[Mapping[int, int]], None], delay_s: float, clock: Clock) -> None:
         self._name = name
         self._work = work
         self._delay_s = delay_s
         self._clock = clock
         self._took_s = 0.0
         self._changed = Condition()
-        self._marked: set[int] = set()
+        self._marked: dict[int, int] = {}
         self._busy = False
         self._closing = Event()
         self._hurry = Event()
@@ -48,10 +49,15 @@ class HourWork:
         self._busy = True
         self._thread.start()
 
-    def mark(self, hours: Collection[int]) -> None:
-        """These hours have changed. Call it after the change is written, so that no run of the work misses it."""
+    def mark(self, hours: Collection[int] | Mapping[int, int]) -> None:
+        """These hours, or minutes of them, have changed.
+
+        Call it after the change is written, so that no run of the work misses it.
+        """
         with self._changed:
-            self._marked.update(hours)
+            for hour in hours:
+                minutes = hours[hour] if isinstance(hours, Mapping) else ALL_MINUTES
+                self._marked[hour] = self._marked.get(hour, 0) | minutes
             self._changed.notify_all()
 
     def settle(self, timeout_s: float) -> bool:
@@ -78,7 +84,7 @@ class HourWork:
                 self._changed.wait_for(lambda: self._marked or self._closing.is_set())
             self._hurry.wait(max(self._delay_s, min(_REST * self._took_s, _REST_MAX_S)))
             with self._changed:
-                hours, self._marked = self._marked, set()
+                hours, self._marked = self._marked, {}
                 self._busy = bool(hours)
                 if not self._closing.is_set():
                     self._hurry.clear()
@@ -88,7 +94,7 @@ class HourWork:
             if self._closing.is_set() and (not self._marked or self._giving_up.is_set()):
                 return
 
-    def _timed(self, hours: Collection[int]) -> None:
+    def _timed(self, hours: Mapping[int, int]) -> None:
         """One try. What an outage made it wait is no work to rest from."""
         began_s = self._clock.monotonic_s()
         self._work(hours)

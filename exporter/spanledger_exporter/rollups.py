@@ -1,14 +1,19 @@
-"""`hourly` and `hourly_customer`: rebuilt from the calls themselves for the hours that changed."""
+"""`hourly` and `hourly_customer`: rebuilt from the calls themselves for the hours that changed.
+
+Reading the calls of an hour takes the longer the more there are, and the hour that is under way changes with every
+insert. So it is kept minute by minute, and only the minutes that changed are read again, until it is over; the views
+add the minutes up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import Final
 
 from spanledger_core.clock import Clock
 from spanledger_exporter.connections import Connections
-from spanledger_exporter.hours import runs
+from spanledger_exporter.hours import ALL_MINUTES, HOUR_S, MINUTE_S, runs, starts_of
 from spanledger_exporter.sql import query_text
 
 _SETTINGS: Final[dict[str, str | int]] = {
@@ -17,6 +22,8 @@ _SETTINGS: Final[dict[str, str | int]] = {
     "max_insert_threads": 1,
     "max_partitions_per_insert_block": 0,
 }
+_YOUNG_S: Final = 2 * HOUR_S
+"""An hour is kept by minutes until so long after it began."""
 
 
 class Rollups:
@@ -27,18 +34,36 @@ class Rollups:
         self._clock = clock
         self._version: int | None = None
         self._rebuilding = Lock()
+        self._sliced: set[int] = set()
+        """Hours that this process has rebuilt as a whole, by minutes: nothing else of them stands in the tables."""
 
-    def rebuild(self, hours: Collection[int]) -> None:
-        """Rebuild both rollups for `hours` (seconds since 1970 of their start, UTC)."""
+    def rebuild(self, hours: Collection[int] | Mapping[int, int]) -> None:
+        """Rebuild both rollups for `hours` (seconds since 1970 of their start, UTC), or for these minutes of them."""
+        wanted = dict(hours) if isinstance(hours, Mapping) else dict.fromkeys(hours, ALL_MINUTES)
         with self._rebuilding:
-            for run in runs(hours):
-                self._rebuild(run)
+            now_s = self._clock.now_ns() // 10**9
+            wanted |= {hour: ALL_MINUTES for hour in self._sliced if hour + _YOUNG_S <= now_s}
+            for run in runs(wanted):
+                self._rebuild({hour: wanted[hour] for hour in run}, now_s)
 
-    def _rebuild(self, run: list[int]) -> None:
+    def _rebuild(self, wanted: Mapping[int, int], now_s: int) -> None:
+        whole = [hour for hour in wanted if hour + _YOUNG_S <= now_s]
+        partly = {hour for hour, minutes in wanted.items() if hour in self._sliced and minutes != ALL_MINUTES}
+        hours = [hour for hour in wanted if hour not in partly or hour in whole]
+        minutes = [start for hour in wanted if hour not in hours for start in starts_of(hour, wanted[hour])]
+        ends = [hour + HOUR_S for hour in hours] + [minute + MINUTE_S for minute in minutes]
         # Taken before the read: an insert that comes during it leaves its hour marked for a later, higher version.
-        parameters = {"version": self._next_version(), "hours": run, "first": run[0], "last": run[-1]}
+        parameters = {
+            "version": self._next_version(),
+            "whole": whole,
+            "hours": hours,
+            "minutes": minutes,
+            "first": min([*hours, *minutes]),
+            "until": max(ends),
+        }
         with self._connections.lease() as client:
             client.command(query_text("rebuild_rollups"), parameters, settings=_SETTINGS)
+        self._sliced = self._sliced.union(wanted).difference(whole)
 
     def _next_version(self) -> int:
         """Microseconds since 1970, but above every version in the tables even if the clock went back."""

@@ -101,8 +101,11 @@ class Store:
         with self._booking.paused():
             yield
 
-    def rebuild_rollups(self, hours: Collection[int]) -> None:
-        """Make `hourly` and `hourly_customer` say what `calls` says, for `hours` (seconds since 1970, UTC)."""
+    def rebuild_rollups(self, hours: Collection[int] | Mapping[int, int]) -> None:
+        """Make `hourly` and `hourly_customer` say what `calls` says, for `hours` (seconds since 1970, UTC).
+
+        A mapping says of each hour which minutes have changed, a bit for each: where that is enough, no more is read.
+        """
         if self._metrics is None:
             return self._rollups.rebuild(hours)
         with self._metrics.rollup_seconds.time():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Event, Thread
@@ -18,7 +18,7 @@ from spanledger_core.rows import CallRow
 from spanledger_exporter.batches import Tombstone, newest
 from spanledger_exporter.dead_letters import DeadLetters
 from spanledger_exporter.delivery import Book, Delivery
-from spanledger_exporter.hours import hours_of
+from spanledger_exporter.hours import minutes_of
 from spanledger_exporter.hourwork import HourWork
 from spanledger_exporter.outbox import Outbox
 
@@ -49,8 +49,8 @@ class WriterSettings:
 class Booking(Book, Protocol):
     """What the writer needs of a store."""
 
-    def rebuild_rollups(self, hours: Collection[int]) -> None:
-        """Make the rollups say what the calls say, for `hours`."""
+    def rebuild_rollups(self, hours: Collection[int] | Mapping[int, int]) -> None:
+        """Make the rollups say what the calls say, for `hours` or minutes of them."""
 
     def sweep(self, hours: Collection[int]) -> set[int]:
         """Withdraw what was booked twice in `hours`; the hours that changed."""
@@ -224,7 +224,7 @@ class BatchWriter:
         tombstones = [tombstone for submission in batch for tombstone in submission.tombstones]
         try:
             booked = self._delivery.deliver(*newest(rows, tombstones), batch[-1].sequence)
-            hours = hours_of(*booked) if booked is not None else set()
+            hours = minutes_of(*booked) if booked is not None else {}
         except Exception as error:  # noqa: BLE001
             # The border of the stage: a fault of ours must neither stop the stream nor lose the batch.
             _log.exception("batch not booked")
@@ -232,7 +232,7 @@ class BatchWriter:
         self._mark(hours)
         return booked is not None
 
-    def _mark(self, hours: Collection[int]) -> None:
+    def _mark(self, hours: Collection[int] | Mapping[int, int]) -> None:
         for work in (self._rollups, self._sweep):
             work.mark(hours)
 

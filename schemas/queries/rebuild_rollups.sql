@@ -1,3 +1,4 @@
+-- Rebuilds whole hours, and single minutes of others; hours in `whole` are kept as one, others minute by minute.
 -- One statement, so that no reader sees an hour half rebuilt: the old rows are withdrawn with version - 1 and the new
 -- ones come with version. Keys that vanished keep only the withdrawal, of which nothing but the key counts. Both halves
 -- land in the same part.
@@ -13,6 +14,7 @@ SELECT
     environment,
     team,
     customer_id,
+    if(toUnixTimestamp(toStartOfHour(timestamp)) IN {whole:Array(UInt32)}, 0, toUInt8(toMinute(timestamp) + 1)) AS slice,
     count(),
     countIf(status = 'error'),
     countIf(cost_usd IS NULL AND cost_status != 'not_billed'),
@@ -37,30 +39,39 @@ SELECT
     0
 FROM calls
 WHERE timestamp >= toDateTime64({first:UInt32}, 6, 'UTC')
-  AND timestamp < toDateTime64({last:UInt32} + 3600, 6, 'UTC')
-  AND toUnixTimestamp(toStartOfHour(timestamp)) IN {hours:Array(UInt32)}
+  AND timestamp < toDateTime64({until:UInt32}, 6, 'UTC')
+  AND (
+      toUnixTimestamp(toStartOfHour(timestamp)) IN {hours:Array(UInt32)}
+      OR toUnixTimestamp(toStartOfMinute(timestamp)) IN {minutes:Array(UInt32)}
+  )
 GROUP BY GROUPING SETS
 (
-    (hour, tenant_id, agent_id, service_name, provider, model, environment),
-    (hour, tenant_id, team, customer_id, agent_id)
+    (hour, tenant_id, agent_id, service_name, provider, model, environment, slice),
+    (hour, tenant_id, team, customer_id, agent_id, slice)
 )
 UNION ALL
 SELECT
-    'hourly', hour, tenant_id, agent_id, service_name, provider, model, environment, '', '',
+    'hourly', hour, tenant_id, agent_id, service_name, provider, model, environment, '', '', slice,
     0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     {version:UInt64} - 1,
     1
 FROM llm_costs_hourly FINAL
-WHERE hour >= toDateTime({first:UInt32}, 'UTC')
-  AND hour <= toDateTime({last:UInt32}, 'UTC')
-  AND toUnixTimestamp(hour) IN {hours:Array(UInt32)}
+WHERE hour >= toStartOfHour(toDateTime({first:UInt32}, 'UTC'))
+  AND hour < toDateTime({until:UInt32}, 'UTC')
+  AND (
+      toUnixTimestamp(hour) IN {hours:Array(UInt32)}
+      OR (slice > 0 AND toUnixTimestamp(hour) + 60 * (slice - 1) IN {minutes:Array(UInt32)})
+  )
 UNION ALL
 SELECT
-    'hourly_customer', hour, tenant_id, agent_id, '', '', '', '', team, customer_id,
+    'hourly_customer', hour, tenant_id, agent_id, '', '', '', '', team, customer_id, slice,
     0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     {version:UInt64} - 1,
     1
 FROM llm_costs_hourly_customer FINAL
-WHERE hour >= toDateTime({first:UInt32}, 'UTC')
-  AND hour <= toDateTime({last:UInt32}, 'UTC')
-  AND toUnixTimestamp(hour) IN {hours:Array(UInt32)}
+WHERE hour >= toStartOfHour(toDateTime({first:UInt32}, 'UTC'))
+  AND hour < toDateTime({until:UInt32}, 'UTC')
+  AND (
+      toUnixTimestamp(hour) IN {hours:Array(UInt32)}
+      OR (slice > 0 AND toUnixTimestamp(hour) + 60 * (slice - 1) IN {minutes:Array(UInt32)})
+  )

@@ -12,6 +12,7 @@ from spanledger_core.calls import CallKey
 from spanledger_core.clock import ManualClock
 from spanledger_core.rows import CALL_COLUMNS, CallRow
 from spanledger_exporter.address import StoreAddress
+from spanledger_exporter.hours import minutes_of
 from spanledger_exporter.settings import StoreSettings
 from spanledger_exporter.store import Store, open_store
 
@@ -136,6 +137,66 @@ def test_months_of_hours_at_once(store: Store, row: Row) -> None:
     store.book(rows, [], "1")
     store.rebuild_rollups([row[0] // HOUR_US * 3600 for row in rows])
     assert_rollups_are_right(store)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_hour_under_way_is_right_minute_by_minute(address: StoreAddress, row: Row, seed: int) -> None:
+    """Whatever part of it is rebuilt, by which process, while it becomes an hour that is over."""
+    rng = random.Random(seed)
+    clock = ManualClock((START_US + HOUR_US) * 1000)
+    standing: dict[int, CallRow] = {}
+    for step in range(9):
+        with open_store(address, StoreSettings(), clock) as store:
+            store.migrate()
+            for turn in range(2):
+                rows, tombstones = [], []
+                for number in rng.sample(range(60), 12):
+                    version = START_US + (2 * step + turn) * 1000 + number
+                    if number in standing:
+                        tombstones.append((key_of(standing.pop(number)), version))
+                    if rng.random() < 0.7:
+                        standing[number] = random_row(row, rng, number, version + 1)
+                        rows.append(standing[number])
+                store.book(rows, tombstones, f"step {step} {turn}")
+                store.rebuild_rollups(minutes_of(rows, tombstones))
+                assert_rollups_are_right(store)
+                clock.advance(rng.choice([60.0, 600.0, 3000.0, -600.0]))
+
+
+def test_of_an_hour_under_way_only_the_minutes_that_changed_are_read(address: StoreAddress, row: Row) -> None:
+    slices = "SELECT slice, calls, version FROM llm_costs_hourly FINAL ORDER BY slice"
+    clock = ManualClock((START_US + HOUR_US) * 1000)
+    with open_store(address, StoreSettings(), clock) as store:
+        store.migrate()
+        first = [row(minute, timestamp=START_US + minute * 60_000_000) for minute in (3, 4, 5)]
+        store.book(first, [], "1")
+        store.rebuild_rollups(minutes_of(first, []))
+        before = store.query(slices)
+        assert [row[:2] for row in before] == [(4, 1), (5, 1), (6, 1)]
+        second = [row(9, timestamp=START_US + 4 * 60_000_000 + 7)]
+        store.book(second, [], "2")
+        store.rebuild_rollups(minutes_of(second, []))
+        after = store.query(slices)
+        assert (after[0], after[1][:2], after[2]) == (before[0], (5, 2), before[2])
+        assert_rollups_are_right(store)
+
+
+def test_an_hour_that_is_over_becomes_one_again(address: StoreAddress, row: Row) -> None:
+    slices = "SELECT toUnixTimestamp(hour), slice, calls FROM llm_costs_hourly FINAL ORDER BY ALL"
+    clock = ManualClock((START_US + HOUR_US) * 1000)
+    with open_store(address, StoreSettings(), clock) as store:
+        store.migrate()
+        rows = [row(minute, timestamp=START_US + minute * 60_000_000) for minute in (3, 4)]
+        store.book(rows, [], "1")
+        store.rebuild_rollups(minutes_of(rows, []))
+        clock.advance(3600.0)
+        later = [row(9, timestamp=START_US + 2 * HOUR_US)]
+        store.book(later, [], "2")
+        store.rebuild_rollups(minutes_of(later, []))
+        assert store.query(slices) == [(START, 0, 2), (START + 7200, 1, 1)]
+        assert_rollups_are_right(store)
+    with open_store(address, StoreSettings(), clock) as store:
+        assert START + 7200 in store.unrolled_hours()
 
 
 def test_rebuilding_with_the_clock_set_back_still_wins(address: StoreAddress, row: Row) -> None:
