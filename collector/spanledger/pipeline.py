@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from operator import itemgetter
 from typing import Any, Protocol
 
 import structlog
 
 from spanledger_core.clock import Clock
 from spanledger_core.errors import Busy
-from spanledger_core.facts import FactBatch, SpanClass
+from spanledger_core.facts import About, Fact, FactBatch, SpanClass
 from spanledger_core.metrics import Metrics
 from spanledger_core.ratelimit import OncePerKind
 from spanledger_core.refusals import REASONS
 from spanledger_core.stages import Receipt, Spool
 
 _log = structlog.get_logger(__name__)
+_ABOUT = itemgetter(Fact._fields.index("about"))
+_SPAN_CLASS = itemgetter(About._fields.index("span_class"))
 _MAX_SCOPES = 200
 """Scope names become a metric label; beyond this many they are counted together."""
 
@@ -78,7 +81,7 @@ class Pipeline:
 
     def _count(self, batch: FactBatch) -> None:
         metrics = self._metrics
-        classes = Counter(fact.about.span_class for fact in batch.facts)
+        classes = Counter(map(_SPAN_CLASS, map(_ABOUT, batch.facts)))
         for span_class, spans in classes.items():
             metrics.facts.labels(SpanClass(span_class).name.lower()).inc(spans)
         for refusal in batch.refusals:
