@@ -27,8 +27,16 @@ _SETTINGS: Final = {
 }
 
 
+_DEAR: Final = "ZSTD(1)"
+"""For numbers in columns of a few hundred rows it takes half an insert's compression time, and saves a sixteenth."""
+
+
 def keep_small_parts_cheap(client: Client) -> None:
     """Give the tables these settings, as far as the engine knows them; does nothing where they have them."""
+    dear = client.query(query_text("codecs_of_numbers"), {"codec": _DEAR}).result_rows
+    if dear:
+        cheaper = [f"MODIFY COLUMN {name} {codec.replace(_DEAR, 'LZ4')}" for name, codec in dear]
+        client.command(f"ALTER TABLE llm_costs {', '.join(cheaper)}")
     known = {name for (name,) in client.query(query_text("table_settings"), {"names": [*_SETTINGS]}).result_rows}
     wanted = [f"{name} = {value}" for name, value in _SETTINGS.items() if name in known]
     for table, definition in client.query(query_text("table_engines"), {"names": [*_TABLES]}).result_rows:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import socket
+from asyncio import Event
+from contextlib import suppress
 from threading import Thread
 from typing import Any, Final
 
@@ -15,6 +18,27 @@ from spanledger_receiver.settings import TlsSettings
 from spanledger_receiver.tls import RenewableContext
 
 _POLL_S: Final = 0.005
+_TICK_S: Final = 1.0
+
+
+class _Server(uvicorn.Server):
+    """Looks up once a second, for the date it sends, not ten times: who has nothing to do should do nothing."""
+
+    _ended: Event | None = None
+
+    async def main_loop(self) -> None:
+        """Until `end`."""
+        self._loop, self._ended = asyncio.get_running_loop(), Event()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _TICK_S)
+
+    def end(self) -> None:
+        """Leave the main loop. From any thread, at any time."""
+        self.should_exit = True
+        if self._ended is not None:
+            with suppress(RuntimeError):  # its loop has ended by itself
+                self._loop.call_soon_threadsafe(self._ended.set)
 
 
 class HttpThread:
@@ -46,7 +70,7 @@ class HttpThread:
             backlog=backlog,
             timeout_keep_alive=math.ceil(keep_alive_s),
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._tls = tls
         self._context: RenewableContext | None = None
         self._reuse_port = reuse_port
@@ -87,7 +111,7 @@ class HttpThread:
     def retire(self, grace_s: float) -> None:
         """The beginning of `stop`: does not wait."""
         self._server.config.timeout_graceful_shutdown = max(1, math.ceil(grace_s))
-        self._server.should_exit = True
+        self._server.end()
 
     def join(self, timeout_s: float | None = None) -> None:
         """The end of `stop`: wait for the last request."""
