@@ -26,7 +26,7 @@ FROM numbers({rows})
 
 -- name: densest
 -- A day of every agent with every customer in every hour: as many rows as there can be, whatever the number of calls.
-INSERT INTO llm_costs_hourly_customer
+INSERT INTO llm_costs_hourly_customer (* EXCEPT (slice))
 SELECT
   toDateTime({last} - 86400 * {day} - 3600 * hours.back, 'UTC') AS hour, customers.tenant_id, agents.team,
   customers.customer_id, agents.* EXCEPT (team), toUInt64(9000000000000000) AS version, 0 AS is_deleted
