@@ -147,7 +147,7 @@ class Ledger:
     def book(self, facts: Sequence[Fact]) -> tuple[list[CallRow], list[tuple[CallKey, int]], list[Booked]]:
         """Rows to write, keys to withdraw (with their versions), and what was booked at which price."""
         settled = self._settle(self._not_forgotten(self._assemble(facts)))
-        price = self.prices.price
+        prices = self.prices  # once: another thread may put a new book there
         now_us = self._clock.now_ns() // 1000
         booked_ms, settles_ms = now_us // 1000, (now_us + self._horizon_us) // 1000
         # strictly increasing, so that of two changes to one key the later wins whatever the clock does
@@ -163,13 +163,13 @@ class Ledger:
             if call is None:
                 withdrawn.append((key, version))
                 continue
-            priced = price(call)
+            priced = prices.price(call)
             row = call_row(call, priced, booked_ms, settles_ms, version)
             rows.append(row if before is None else keep_amounts(row, before))
             booked.append((key, call, priced))
         if self._prove is not None:
             for call, priced in {priced.price_ids: (call, priced) for _, call, priced in booked}.values():
-                self._prove.note(self.prices, call, priced)
+                self._prove.note(prices, call, priced)
         self._remarks.on(booked)
         if withdrawn:
             self._metrics.corrections.labels("withdrawn").inc(len(withdrawn))

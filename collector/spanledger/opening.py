@@ -55,6 +55,7 @@ def open_for_booking(
         store = parts.enter_context(once_reached(reach, clock, waiting.stopping, showing))
         holding = stand_by(store, config.data_dir, clock, waiting.stopping, showing=showing)
         parts.callback(holding.stop)
+        once_reached(store.migrate, clock, waiting.stopping, showing)
     _load_budgets(config, store, clock)
     return store, holding
 
@@ -62,7 +63,10 @@ def open_for_booking(
 def _reach(config: Config, address: StoreAddress, clock: Clock, metrics: Metrics) -> Store:
     with ExitStack() as opened:
         store = opened.enter_context(open_store(address, wiring.store_settings(config), clock, metrics))
-        store.migrate()
+        if address.kind == "embedded":
+            store.migrate()
+        else:
+            store.meet()
         opened.pop_all()
     return store
 

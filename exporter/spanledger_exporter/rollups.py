@@ -17,9 +17,12 @@ from spanledger_exporter.hours import ALL_MINUTES, HOUR_S, MINUTE_S, runs, start
 from spanledger_exporter.sql import query_text
 
 _SETTINGS: Final[dict[str, str | int]] = {
-    # A rebuild may equal an earlier one and must be written all the same; one thread makes one part a month.
+    # A rebuild may equal an earlier one and must be written all the same; one thread and one block make one part a
+    # month, which readers see at once or not at all.
     "insert_deduplicate": 0,
     "max_insert_threads": 1,
+    "min_insert_block_size_rows": 1 << 24,
+    "min_insert_block_size_bytes": 1 << 31,
     "max_partitions_per_insert_block": 0,
 }
 _YOUNG_S: Final = 2 * HOUR_S
@@ -32,7 +35,7 @@ class Rollups:
     def __init__(self, connections: Connections, clock: Clock) -> None:
         self._connections = connections
         self._clock = clock
-        self._version: int | None = None
+        self._version = 0
         self._rebuilding = Lock()
         self._sliced: set[int] = set()
         """Hours that this process has rebuilt as a whole, by minutes: nothing else of them stands in the tables."""
@@ -47,15 +50,17 @@ class Rollups:
                 self._rebuild({hour: wanted[hour] for hour in run}, now_s)
 
     def _rebuild(self, wanted: Mapping[int, int], now_s: int) -> None:
-        whole = [hour for hour in wanted if hour + _YOUNG_S <= now_s]
-        partly = {hour for hour, minutes in wanted.items() if hour in self._sliced and minutes != ALL_MINUTES}
-        hours = [hour for hour in wanted if hour not in partly or hour in whole]
-        minutes = [start for hour in wanted if hour not in hours for start in starts_of(hour, wanted[hour])]
+        whole = {hour for hour in wanted if hour + _YOUNG_S <= now_s}
+        partly = {hour for hour in self._sliced - whole if wanted.get(hour, ALL_MINUTES) != ALL_MINUTES}
+        hours = [hour for hour in wanted if hour not in partly]
+        minutes = [start for hour in sorted(partly) for start in starts_of(hour, wanted[hour])]
         ends = [hour + HOUR_S for hour in hours] + [minute + MINUTE_S for minute in minutes]
+        # what becomes of an hour is not known until the answer is here
+        self._sliced.difference_update(hours)
         # Taken before the read: an insert that comes during it leaves its hour marked for a later, higher version.
         parameters = {
-            "version": self._next_version(),
-            "whole": whole,
+            "version": self._next_version(min(wanted), max(wanted), is_known=not hours),
+            "whole": sorted(whole),
             "hours": hours,
             "minutes": minutes,
             "first": min([*hours, *minutes]),
@@ -63,12 +68,17 @@ class Rollups:
         }
         with self._connections.lease() as client:
             client.command(query_text("rebuild_rollups"), parameters, settings=_SETTINGS)
-        self._sliced = self._sliced.union(wanted).difference(whole)
+        self._sliced.update(wanted.keys() - whole)
 
-    def _next_version(self) -> int:
-        """Microseconds since 1970, but above every version in the tables even if the clock went back."""
-        if self._version is None:
+    def _next_version(self, first: int, last: int, *, is_known: bool) -> int:
+        """Microseconds since 1970, but above every version of these hours even if the clock went back.
+
+        `is_known`: this process has written them, and on an embedded store nobody else can.
+        """
+        version = max(self._clock.now_ns() // 1000, self._version + 2)
+        if not is_known or not self._connections.is_embedded:
             with self._connections.lease() as client:
-                self._version = max(client.query(query_text("rollup_version")).result_rows[0])
-        self._version = max(self._clock.now_ns() // 1000, self._version + 2)
-        return self._version
+                rows = client.query(query_text("rollup_version"), {"first": first, "last": last}).result_rows
+            version = max(version, *(written + 2 for written in rows[0]))
+        self._version = version
+        return version

@@ -72,6 +72,19 @@ class Store:
             folding.resume(client)
         return [f"{migration.version:04d}_{migration.name}" for migration in todo]
 
+    def meet(self) -> None:
+        """Make sure that there is a schema in which one can wait for the lease; any change to it waits for that too.
+
+        A collector of an earlier version that books meanwhile must find its tables as it knows them. Raises as
+        `migrate` does.
+        """
+        self._create_database()
+        with self._connections.lease() as client:
+            applied = migrations.applied_migrations(client)
+        migrations.pending(migrations.known_migrations(), applied)
+        if not any(name == "lease" for name, _ in applied.values()):
+            self.migrate()
+
     def book(self, rows: Sequence[CallRow], tombstones: Sequence[Tombstone], token: str) -> None:
         """Write calls and withdraw others. Sent again with the same `token` it changes nothing, nor torn or doubled.
 

@@ -10,10 +10,13 @@ import pytest
 
 from spanledger_core.calls import CallKey
 from spanledger_core.clock import ManualClock
+from spanledger_core.errors import StoreError
 from spanledger_core.rows import CALL_COLUMNS, CallRow
+from spanledger_exporter import rollups
 from spanledger_exporter.address import StoreAddress
 from spanledger_exporter.hours import minutes_of
 from spanledger_exporter.settings import StoreSettings
+from spanledger_exporter.sql import query_text
 from spanledger_exporter.store import Store, open_store
 
 Row = Callable[..., CallRow]
@@ -197,6 +200,32 @@ def test_an_hour_that_is_over_becomes_one_again(address: StoreAddress, row: Row)
         assert_rollups_are_right(store)
     with open_store(address, StoreSettings(), clock) as store:
         assert START + 7200 in store.unrolled_hours()
+
+
+def test_a_rebuild_whose_answer_was_lost_is_not_added_to(
+    address: StoreAddress, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hour became one, nobody learnt of it, and the clock goes back to where it is kept by minutes."""
+    clock = ManualClock((START_US + HOUR_US) * 1000)
+    with open_store(address, StoreSettings(), clock) as store:
+        store.migrate()
+        rows = [row(minute, timestamp=START_US + minute * 60_000_000) for minute in (3, 4)]
+        store.book(rows, [], "1")
+        store.rebuild_rollups(minutes_of(rows, []))
+        clock.advance(3601.0)
+        with monkeypatch.context() as lossy:
+            lossy.setattr(
+                rollups, "query_text", lambda name: query_text(name) if name != "rebuild_rollups" else "SELECT nonsense"
+            )
+            with pytest.raises(StoreError):
+                store.rebuild_rollups([START])
+        with open_store(address, StoreSettings(), clock) as other:
+            other.rebuild_rollups([START])
+        clock.advance(-2.0)
+        later = [row(9, timestamp=START_US + 4 * 60_000_000 + 5)]
+        store.book(later, [], "2")
+        store.rebuild_rollups(minutes_of(later, []))
+        assert_rollups_are_right(store)
 
 
 def test_rebuilding_with_the_clock_set_back_still_wins(address: StoreAddress, row: Row) -> None:
