@@ -112,6 +112,24 @@ def test_a_filled_store_of_every_earlier_version_is_brought_up(
     assert store.query("SELECT count() FROM calls") == [(201,)]
 
 
+def test_waiting_for_the_lease_changes_no_schema_that_another_collector_uses(
+    open_here: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_here(migrate=False)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "known_migrations", lambda: known_migrations()[:-1])
+        store.meet()
+    made = "SELECT count() FROM schema_migrations"
+    assert store.query(made) == [(len(known_migrations()) - 1,)]
+    store.meet()
+    assert store.query(made) == [(len(known_migrations()) - 1,)]
+    store.migrate()
+    assert store.query(made) == [(len(known_migrations()),)]
+    with monkeypatch.context() as earlier, pytest.raises(ConfigError, match="newer than this program"):
+        earlier.setattr(migrations, "known_migrations", lambda: known_migrations()[:-1])
+        store.meet()
+
+
 def test_the_retention_follows_the_setting(open_here: OpenStore) -> None:
     store = open_here(retention_days=30)
     ddl = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = 'llm_costs'"
