@@ -125,8 +125,8 @@ def test_waiting_for_the_lease_changes_no_schema_that_another_collector_uses(
     assert store.query(made) == [(len(known_migrations()) - 1,)]
     store.migrate()
     assert store.query(made) == [(len(known_migrations()),)]
-    with monkeypatch.context() as earlier, pytest.raises(ConfigError, match="newer than this program"):
-        earlier.setattr(migrations, "known_migrations", lambda: known_migrations()[:-1])
+    monkeypatch.setattr(migrations, "known_migrations", lambda: known_migrations()[:-1])
+    with pytest.raises(ConfigError, match="newer than this program"):
         store.meet()
 
 
