@@ -145,5 +145,34 @@ def test_costs_on_spans_are_counted_by_where_the_book_is(make: ModuleType, book:
     assert count("computed_dollars") == pytest.approx(0.014)
 
 
+def test_what_a_book_priced_it_proves_though_another_comes_in_the_middle(
+    make: ModuleType, book: PriceBook, dear_book: PriceBook
+) -> None:
+    """A reload puts the new book in its place from another thread, at any moment."""
+    asked: list[Any] = []
+
+    class Reloaded(NamedTuple):
+        def price(self, call: Any) -> Any:
+            ledger.prices = dear_book
+            return book.price(call)
+
+    class Noting(NamedTuple):
+        def note(self, prices: Any, call: Any, priced: Any) -> None:
+            asked.append(prices)
+
+    old = Reloaded()
+    ledger = Ledger(
+        Assembled([put(make.call(1))]),
+        old,  # type: ignore[arg-type]  # of a book it has the prices only
+        ManualClock(),
+        Metrics(CollectorRegistry()),
+        horizon_s=60.0,
+        prove=Noting(),
+    )
+    ledger.book([])
+    assert len(asked) == 1
+    assert asked[0] is old
+
+
 def test_versions_of_a_generation_outrank_all_below(make: ModuleType) -> None:
     assert row_version(make.START_US, 1) > row_version(make.START_US * 2, 0)

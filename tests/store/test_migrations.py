@@ -112,6 +112,25 @@ def test_a_filled_store_of_every_earlier_version_is_brought_up(
     assert store.query("SELECT count() FROM calls") == [(201,)]
 
 
+def test_the_embedded_engine_keeps_small_parts_cheaply_and_a_server_as_it_is_set(
+    open_here: OpenStore, row: Callable[..., CallRow]
+) -> None:
+    store = open_here()
+    definition = (
+        "SELECT engine_full, metadata_modification_time FROM system.tables"
+        " WHERE database = currentDatabase() AND name LIKE 'llm_costs%' ORDER BY name"
+    )
+    before = store.query(definition)
+    codecs = dict(store.query("SELECT name, compression_codec FROM system.columns WHERE table = 'llm_costs'"))
+    is_embedded = store.address.kind == "embedded"
+    assert all(("merge_selector_base = 8" in engine) == is_embedded for engine, _ in before)
+    assert ("LZ4" in codecs["cost_usd"]) == is_embedded
+    assert "ZSTD" in codecs["trace_id"]
+    store.book([row(1)], [], "1")
+    assert store.migrate() == []
+    assert store.query(definition) == before
+
+
 def test_waiting_for_the_lease_changes_no_schema_that_another_collector_uses(
     open_here: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
