@@ -14,6 +14,7 @@ class Block(NamedTuple):
     """Rows that are written under one token."""
 
     token: str
+    """Written once, however often it is sent with it; empty: whatever was written before."""
     first_day: int
     """Of its rows, days since 1970."""
     rows: int

@@ -133,7 +133,7 @@ class Booking:
         merged today anyway. Parts of older days may never be, and a part that was collapsed needs no FINAL."""
         yesterday = self._clock.now_ns() // (DAY_US * 1000) - 1
         return {
-            "insert_deduplicate": 1,
+            "insert_deduplicate": int(bool(block.token)),
             "insert_deduplication_token": block.token,
             "optimize_on_insert": int(block.first_day < yesterday),
         }

@@ -1,7 +1,9 @@
 """The batch on its way to the store, fixed on disk with its deduplication tokens before it is inserted.
 
 A process that is killed during an insert leaves it half done and, over a network, does not know how far. Its next start
-sends the very same bytes under the very same tokens: the store takes what it has not, and nothing twice.
+sends the very same bytes once more, and not under their tokens: the engine notes the token of a part before the part is
+there, so one that was killed in between would believe to have what it has not. What it has is written a second time
+then, as the same version of the same row, of which readers see one and merges leave one.
 """
 
 from __future__ import annotations
@@ -115,7 +117,7 @@ def complete(outbox: Outbox, insert: Callable[[Block], None], since_day: int, co
         if batch is None or batch.sequence <= confirmed or any(block.first_day < since_day for block in batch.blocks):
             return 0
         for block in batch.blocks:
-            insert(block)
+            insert(block._replace(token=""))
     except (StoreError, OSError) as error:
         _log.warning("the batch under way when the last process ended is made anew", error=str(error))
         return 0
