@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -286,7 +287,7 @@ def test_a_refused_batch_is_set_aside_whole_and_the_rest_goes_on(
     assert len(letters.paths()) == 1
     letter = letters.read(letters.paths()[0])
     assert "no_such_agent" in letter.reason
-    assert list(letter.rows) == [tuple(row) for row in refusals[0]]
+    assert json.dumps(letter.rows) == json.dumps(refusals[0])
     versions = [row[-1] for row in letter.rows]
     assert line.store.query(OF_VERSIONS, {"versions": versions}) == [(0,)]
     # the cause is gone: booked from the letter, the books are complete
