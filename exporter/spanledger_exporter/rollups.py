@@ -39,13 +39,15 @@ class Rollups:
         self._rebuilding = Lock()
         self._sliced: set[int] = set()
         """Hours that this process has rebuilt as a whole, by minutes: nothing else of them stands in the tables."""
+        self._open: set[int] = set()
+        """These, and hours whose last rebuild failed: what is to become one when it is over."""
 
     def rebuild(self, hours: Collection[int] | Mapping[int, int]) -> None:
         """Rebuild both rollups for `hours` (seconds since 1970 of their start, UTC), or for these minutes of them."""
         wanted = dict(hours) if isinstance(hours, Mapping) else dict.fromkeys(hours, ALL_MINUTES)
         with self._rebuilding:
             now_s = self._clock.now_ns() // 10**9
-            wanted |= {hour: ALL_MINUTES for hour in self._sliced if hour + _YOUNG_S <= now_s}
+            wanted |= {hour: ALL_MINUTES for hour in self._open if hour + _YOUNG_S <= now_s}
             for run in runs(wanted):
                 self._rebuild({hour: wanted[hour] for hour in run}, now_s)
 
@@ -69,6 +71,7 @@ class Rollups:
         with self._connections.lease() as client:
             client.command(query_text("rebuild_rollups"), parameters, settings=_SETTINGS)
         self._sliced.update(wanted.keys() - whole)
+        self._open = (self._open | self._sliced) - whole
 
     def _next_version(self, first: int, last: int, *, is_known: bool) -> int:
         """Microseconds since 1970, but above every version of these hours even if the clock went back.

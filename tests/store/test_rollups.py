@@ -228,6 +228,25 @@ def test_a_rebuild_whose_answer_was_lost_is_not_added_to(
         assert_rollups_are_right(store)
 
 
+def test_an_hour_becomes_one_though_the_first_try_failed(
+    address: StoreAddress, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock((START_US + HOUR_US) * 1000)
+    with open_store(address, StoreSettings(), clock) as store:
+        store.migrate()
+        rows = [row(minute, timestamp=START_US + minute * 60_000_000) for minute in (3, 4)]
+        store.book(rows, [], "1")
+        store.rebuild_rollups(minutes_of(rows, []))
+        clock.advance(3601.0)
+        with monkeypatch.context() as failing:
+            failing.setattr(rollups, "query_text", lambda name: query_text(name) if "version" in name else "SELECT no")
+            with pytest.raises(StoreError):
+                store.rebuild_rollups([START + 7200])
+        store.rebuild_rollups([START + 7200])
+        assert store.query("SELECT DISTINCT slice FROM llm_costs_hourly FINAL") == [(0,)]
+        assert_rollups_are_right(store)
+
+
 def test_rebuilding_with_the_clock_set_back_still_wins(address: StoreAddress, row: Row) -> None:
     with open_store(address, StoreSettings(), ManualClock(START_US * 1000)) as store:
         store.migrate()
