@@ -42,6 +42,14 @@ def tell(what: str, us_per_span: float, floor: float) -> None:
     print(f"{what:58} {us_per_span:8.2f} us/span {us_per_span / floor:6.1f}x floor", flush=True)
 
 
+def loaded(what: str, rate_spans_s: float | None = None) -> end_to_end.Run:
+    """A load, told beside the floor just before and after it: what else the machine does changes by the minute."""
+    before = stages.floor()
+    run = end_to_end.load(rate_spans_s=rate_spans_s)
+    tell(what, run.us_per_span, (before + stages.floor()) / 2)
+    return run
+
+
 def main() -> None:
     """Print a table."""
     print(f"{versions()}; 512 spans a request, half of them calls with 22 attributes, 60 agents")
@@ -52,12 +60,10 @@ def main() -> None:
             tell(stage.name, stage.us_per_span, floor)
         else:
             print(stage.name)
-    full = end_to_end.load()
-    tell("end to end over gRPC, flat out", full.us_per_span, floor)
+    full = loaded("end to end over gRPC, flat out")
     print(f"  {full.spans_per_s:,.0f} spans/s, acknowledged p50 {full.ack_p50_ms:.1f} ms, p99 {full.ack_p99_ms:.1f} ms")
     print(f"  resident: idle {full.idle_mib:.0f} MiB (engine included), after {full.rss_mib:.0f} MiB")
-    half = end_to_end.load(rate_spans_s=full.spans_per_s / 2)
-    tell("end to end over gRPC, half load", half.us_per_span, floor)
+    half = loaded("end to end over gRPC, half load", full.spans_per_s / 2)
     print(f"  acknowledged p50 {half.ack_p50_ms:.1f} ms, p99 {half.ack_p99_ms:.1f} ms")
     idle = subprocess.run([sys.executable, "-c", IDLE_CODE], check=True, capture_output=True, text=True).stdout
     print(f"memory of everything but the engine, idle:    {float(idle):8.0f} MiB")

@@ -37,7 +37,7 @@ class StoreAddress:
     def parse(cls, dsn: str, data_dir: Path) -> StoreAddress:
         """The address `dsn` means; plain `chdb` is `data_dir`/store. Raises `ConfigError`, which never quotes `dsn`."""
         if dsn == "chdb":
-            return cls("embedded", path=(data_dir / "store").absolute())
+            return _embedded_in((data_dir / "store").absolute(), DEFAULT_DATABASE)
         try:
             parts = urlsplit(dsn)
             if parts.scheme == "chdb":
@@ -64,7 +64,14 @@ def _embedded(parts: SplitResult) -> StoreAddress:
         return StoreAddress("embedded", database=database)
     if parts.netloc or not parts.path.startswith("/"):
         raise ConfigError(["store: chdb:// takes an absolute directory (chdb:///abs/dir) or chdb://memory"])
-    return StoreAddress("embedded", database=database, path=Path(unquote(parts.path)))
+    return _embedded_in(Path(unquote(parts.path)), database)
+
+
+def _embedded_in(path: Path, database: str) -> StoreAddress:
+    if "?" in str(path):
+        # the engine takes what follows for options, and keeps the store in the folder before it
+        raise ConfigError([f"store: the embedded engine cannot keep a store in a folder with '?' in its path: {path}"])
+    return StoreAddress("embedded", database=database, path=path)
 
 
 def _server(parts: SplitResult) -> StoreAddress:

@@ -129,14 +129,19 @@ class Booking:
         client.raw_insert(_TABLE, PHYSICAL_COLUMNS, body, settings, "Native", compression)
 
     def _settings(self, block: Block) -> dict[str, str | int]:
-        """Collapsing a block's versions as it is written costs a fifth of an insert, and what is written today is
-        merged today anyway. Parts of older days may never be, and a part that was collapsed needs no FINAL."""
+        """What is written today is merged today: collapsing versions and making filters as it is written costs a
+        quarter of an insert and is done again by the merge. Parts of older days may never be merged; one that was
+        collapsed needs no FINAL."""
         yesterday = self._clock.now_ns() // (DAY_US * 1000) - 1
-        return {
+        is_old = block.first_day < yesterday
+        settings: dict[str, str | int] = {
             "insert_deduplicate": int(bool(block.token)),
             "insert_deduplication_token": block.token,
-            "optimize_on_insert": int(block.first_day < yesterday),
+            "optimize_on_insert": int(is_old),
         }
+        if self._connections.is_embedded:  # servers of other versions may not know it
+            settings["materialize_skip_indexes_on_insert"] = int(is_old)
+        return settings
 
 
 def _fitting(labels: Mapping[int, Mapping[str, str]]) -> Iterator[list[int]]:

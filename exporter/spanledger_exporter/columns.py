@@ -35,6 +35,8 @@ _SCALARS: Final[tuple[tuple[str, str], ...]] = (
 _DICTIONARY_VERSION: Final = struct.pack("<Q", 1)
 _NEW_DICTIONARY_WITH_KEYS: Final = (1 << 9) | (1 << 10)
 
+_FEW: Final = 4
+"""Where less than one of so many is missing, they are sought instead of looking at every one."""
 _FAULTS: Final = (struct.error, TypeError, ValueError, OverflowError, AttributeError)
 """What packing a value raises that does not fit its column."""
 
@@ -123,14 +125,27 @@ def _write_strings(column: Column, dest: bytearray) -> None:
 
 def _nullable_writer(write: Write) -> Write:
     def write_nullable(column: Column, dest: bytearray) -> None:
-        if None in column:
-            dest += bytes(map(is_, column, repeat(None)))
-            column = [value or 0 for value in column]
-        else:
-            dest += bytes(len(column))
-        write(column, dest)
+        flags, values = _flagged(column)
+        dest += flags
+        write(values, dest)
 
     return write_nullable
+
+
+def _flagged(column: Column) -> tuple[bytes | bytearray, Column]:
+    """A byte for each row, 1 where it is None, and the column with 0 in these places."""
+    rows, missing = len(column), column.count(None)
+    if missing == 0:
+        return bytes(rows), column
+    if missing == rows:
+        return b"\1" * rows, [0] * rows
+    if missing > rows // _FEW:
+        return bytes(map(is_, column, repeat(None))), [value or 0 for value in column]
+    flags, values, place = bytearray(rows), [*column], -1
+    for _ in range(missing):
+        place = values.index(None, place + 1)
+        flags[place], values[place] = 1, 0
+    return flags, values
 
 
 def _write_dictionary(column: Column, dest: bytearray) -> None:

@@ -29,6 +29,13 @@ _WRITE_SETTINGS: Final[dict[str, str | int]] = {
     # Our batches are large, and their deduplication tokens must be seen at once.
     "async_insert": 0,
 }
+_EMBEDDED: Final[dict[str, int]] = {
+    # In the process of a collector the engine need not look at its memory twenty times a second, nor every other
+    # moment for parts to merge: an insert tells it.
+    "memory_worker_period_ms": 500,
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": 2,
+}
+"""Settings of the embedded engine itself."""
 
 
 class Connections:
@@ -129,7 +136,7 @@ class Connections:
         }
         if address.kind == "embedded":
             path = str(address.path) if address.path else ":memory:"
-            return clickhouse_connect.get_client(interface="chdb", path=path, **common)
+            return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=_EMBEDDED, **common)
         return clickhouse_connect.get_client(
             interface="https" if address.secure else "http",
             host=address.host,

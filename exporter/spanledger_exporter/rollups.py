@@ -16,15 +16,6 @@ from spanledger_exporter.connections import Connections
 from spanledger_exporter.hours import ALL_MINUTES, HOUR_S, MINUTE_S, runs, starts_of
 from spanledger_exporter.sql import query_text
 
-_SETTINGS: Final[dict[str, str | int]] = {
-    # A rebuild may equal an earlier one and must be written all the same; one thread and one block make one part a
-    # month, which readers see at once or not at all.
-    "insert_deduplicate": 0,
-    "max_insert_threads": 1,
-    "min_insert_block_size_rows": 1 << 24,
-    "min_insert_block_size_bytes": 1 << 31,
-    "max_partitions_per_insert_block": 0,
-}
 _YOUNG_S: Final = 2 * HOUR_S
 """An hour is kept by minutes until so long after it began."""
 
@@ -69,7 +60,7 @@ class Rollups:
             "until": max(ends),
         }
         with self._connections.lease() as client:
-            client.command(query_text("rebuild_rollups"), parameters, settings=_SETTINGS)
+            client.command(query_text("rebuild_rollups"), parameters)
         self._sliced.update(wanted.keys() - whole)
         self._open = (self._open | self._sliced) - whole
 

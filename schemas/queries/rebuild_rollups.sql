@@ -2,7 +2,15 @@
 -- One statement, so that no reader sees an hour half rebuilt: the old rows are withdrawn with version - 1 and the new
 -- ones come with version. Keys that vanished keep only the withdrawal, of which nothing but the key counts. Both halves
 -- land in the same part.
+-- A rebuild may equal an earlier one and must be written all the same; one thread and one block make one part a month,
+-- which readers see at once or not at all.
 INSERT INTO rollup_changes
+SETTINGS
+    insert_deduplicate = 0,
+    max_insert_threads = 1,
+    min_insert_block_size_rows = 16777216,
+    min_insert_block_size_bytes = 2147483648,
+    max_partitions_per_insert_block = 0
 SELECT
     if(grouping(team) = 1, 'hourly', 'hourly_customer'),
     toDateTime(toStartOfHour(timestamp), 'UTC') AS hour,

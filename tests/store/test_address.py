@@ -20,6 +20,12 @@ def test_the_embedded_forms() -> None:
     assert StoreAddress.parse("chdb", HERE).database == "spanledger"
 
 
+@pytest.mark.parametrize(("dsn", "data_dir"), [("chdb", "/data?x"), ("chdb:///data%3Fx/store", "/data")])
+def test_a_folder_that_the_engine_would_misread_is_refused(dsn: str, data_dir: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot keep a store in a folder with '\?' in its path: /data\?x/store"):
+        StoreAddress.parse(dsn, Path(data_dir))
+
+
 def test_the_server_forms() -> None:
     address = StoreAddress.parse("clickhouse://me:p%40ss%3A%2F@db.example:9999/costs", HERE)
     assert (address.user, address.password, address.host, address.port) == ("me", "p@ss:/", "db.example", 9999)

@@ -71,6 +71,13 @@ def test_values_arrive_as_they_are(type_name: str, round_trip: RoundTrip) -> Non
     holds()
 
 
+@pytest.mark.parametrize("missing", [0, 1, 9, 10, 11, 39, 40])
+def test_however_many_are_missing(missing: int, round_trip: RoundTrip) -> None:
+    values = [None if place * 7 % 40 < missing else place for place in range(40)]
+    assert values.count(None) == missing
+    assert round_trip("Nullable(UInt64)", values) == values
+
+
 @pytest.mark.parametrize("distinct", [1, 2, 255, 256, 257, 65_535, 65_536, 65_537])
 def test_dictionaries_of_every_width(distinct: int, round_trip: RoundTrip) -> None:
     values = [f"v{number % distinct}" for number in range(max(10, distinct + 1))]

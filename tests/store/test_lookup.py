@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from spanledger_core.clock import SystemClock
 from spanledger_core.rows import CALL_COLUMNS, CallRow
 from spanledger_exporter.store import Store
 
@@ -93,6 +94,32 @@ def test_thousands_are_asked_for_at_once(store: Store, row: Row) -> None:
     asked = range(1000, 2600)
     found = store.find_booked([span(number) for number in asked], [f"resp-{number}" for number in asked])
     assert len(found.by_span) == len(found.by_response) == 1600
+
+
+def test_filters_come_with_merges_and_at_once_where_nothing_merges(store: Store, row: Row) -> None:
+    if store.address.kind != "embedded":
+        pytest.skip("a server makes filters as it writes")
+    today_us = SystemClock().now_ns() // 1000
+    store.book([row(1, agent_id="a", timestamp=today_us)], [], "today")
+    store.book([row(2, agent_id="b")], [], "old")
+    assert agents_with_filters(store) == {"b"}
+    assert store.find_booked([span(1), span(2)]).by_span.keys() == {span(1), span(2)}
+    store.book([row(3, agent_id="a", timestamp=today_us)], [], "today, too")
+    with store.lease() as client:
+        client.command("OPTIMIZE TABLE llm_costs FINAL")
+    assert agents_with_filters(store) == {"a", "b"}
+    assert store.find_booked([span(1), span(3)]).by_span.keys() == {span(1), span(3)}
+
+
+def agents_with_filters(store: Store) -> set[str]:
+    """Whose parts all have filters."""
+    return {
+        partition.rpartition(",")[2].strip("')")
+        for (partition,) in store.query(
+            "SELECT partition FROM system.parts WHERE active AND table = 'llm_costs' AND database = currentDatabase()"
+            " GROUP BY partition HAVING min(secondary_indices_compressed_bytes) > 0"
+        )
+    }
 
 
 @pytest.mark.parametrize("index", ["by_trace", "by_response", "by_absorbed"])

@@ -131,6 +131,14 @@ def test_the_embedded_engine_keeps_small_parts_cheaply_and_a_server_as_it_is_set
     assert store.query(definition) == before
 
 
+def test_the_embedded_engine_idles_quietly(open_here: OpenStore) -> None:
+    store = open_here()
+    if store.address.kind != "embedded":
+        pytest.skip("a server is set by its operator")
+    setting = "SELECT value FROM system.server_settings WHERE name = 'memory_worker_period_ms'"
+    assert store.query(setting) == [("500",)]
+
+
 def test_waiting_for_the_lease_changes_no_schema_that_another_collector_uses(
     open_here: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
