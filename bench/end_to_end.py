@@ -96,7 +96,7 @@ class Collector:
         self.process.wait(60)
 
 
-def load(requests: int = 200, streams: int = 4, rate_spans_s: float | None = None) -> Run:
+def load(requests: int = 600, streams: int = 4, rate_spans_s: float | None = None) -> Run:
     """Send `requests` requests over `streams` channels, as fast as they are taken or at `rate_spans_s`."""
     with tempfile.TemporaryDirectory(prefix="spanledger-bench-") as folder:
         collector = Collector(folder)
