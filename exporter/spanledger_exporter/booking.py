@@ -24,6 +24,7 @@ from spanledger_exporter.sql import query_text, render
 from spanledger_exporter.wire import CHECKED, CheckedZstd
 
 _TABLE: Final = "llm_costs"
+_MAX_DOUBTFUL: Final = 1000
 
 
 class RowsUnfit(StoreRefused):
@@ -52,6 +53,8 @@ class Booking:
         self._metrics = metrics
         self._columns: Columns | None = None
         self._lock = RLock()
+        self._doubtful: dict[str, None] = {}
+        """Tokens of inserts that failed: nobody knows what of them is there."""
         self._epoch = 0
         """Grows when schema and labels may have changed."""
 
@@ -80,8 +83,17 @@ class Booking:
                 raise Stale("the partitions of a batch may have changed: making it anew")
             if isinstance(block.body, Path) and not block.body.exists():
                 raise Stale("somebody deleted the file of a batch: making it anew")
-            with self._connections.lease() as client:
-                self._send(client, block)
+            # The engine notes the token of a part before the part is there. After a failure in between it believes to
+            # have what it has not: the token has done its duty, and what was written is written a second time, as the
+            # same version of the same row.
+            sent = block._replace(token="") if block.token in self._doubtful else block
+            try:
+                with self._connections.lease() as client:
+                    self._send(client, sent)
+            except Exception:
+                self._doubt(block.token)
+                raise
+            self._doubtful.pop(block.token, None)
         if self._metrics is not None:
             self._metrics.rows_inserted.labels(_TABLE).inc(block.rows)
 
@@ -94,6 +106,11 @@ class Booking:
                 yield
             finally:
                 self._forget()
+
+    def _doubt(self, token: str) -> None:
+        if len(self._doubtful) >= _MAX_DOUBTFUL:
+            del self._doubtful[next(iter(self._doubtful))]
+        self._doubtful[token] = None
 
     def _forget(self) -> None:
         self._columns = None

@@ -114,7 +114,8 @@ class Delivery:
             try:
                 letter = self._dead_letters.read(path)
                 for block in self._prepared(letter.rows, letter.tombstones):
-                    self._store.insert(block)
+                    # an earlier try may have left the token without the rows
+                    self._store.insert(block._replace(token=""))
                 path.unlink()
             except StoreUnavailable:
                 break  # the next start tries again

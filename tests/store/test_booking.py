@@ -7,13 +7,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from clickhouse_connect.driver.client import Client
 
 from spanledger_core.calls import CallKey
 from spanledger_core.clock import ManualClock, SystemClock
-from spanledger_core.errors import StoreRefused
+from spanledger_core.errors import StoreRefused, StoreUnavailable
 from spanledger_core.rows import CALL_COLUMNS, PHYSICAL_COLUMNS, CallRow, row_version
 from spanledger_exporter.address import StoreAddress
-from spanledger_exporter.booking import RowsUnfit
+from spanledger_exporter.blocks import Block
+from spanledger_exporter.booking import Booking, RowsUnfit
 from spanledger_exporter.settings import StoreSettings
 from spanledger_exporter.store import Store, open_store
 
@@ -85,6 +87,26 @@ def test_a_torn_batch_is_completed_by_its_token(store: Store, row: Row) -> None:
     assert store.query("SELECT count() FROM calls") == [(90,)]
     store.book(rows, [], "batch-1")
     assert store.query("SELECT count() FROM calls") == [(100,)]
+
+
+def test_after_a_failure_the_token_is_believed_no_more(store: Store, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine may have noted it for a part that is not there: what failed is written whole, and stands once."""
+    send = Booking._send
+
+    def cut_off(booking: Booking, client: Client, block: Block) -> None:
+        send(booking, client, block)
+        raise StoreUnavailable("cut off before the answer")
+
+    rows = [row(number, agent_id=f"a{number % 10}") for number in range(100)]
+    monkeypatch.setattr(Booking, "_send", cut_off)
+    with pytest.raises(StoreUnavailable):
+        store.book(rows, [], "batch-1")
+    monkeypatch.undo()
+    store.book(rows, [], "batch-1")
+    assert store.query("SELECT count() FROM llm_costs") == [(200,)]
+    assert store.query("SELECT count(), sum(cost_usd) FROM calls") == [(100, Decimal("0.325"))]
+    store.book(rows, [], "batch-1")
+    assert store.query("SELECT count() FROM llm_costs") == [(200,)]
 
 
 def partition_id(store: Store, label: str) -> str:
