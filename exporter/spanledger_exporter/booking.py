@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DataError
 
 from spanledger_core.clock import Clock
-from spanledger_core.errors import StoreRefused, StoreUnavailable
+from spanledger_core.errors import StoreError, StoreRefused, StoreUnavailable
 from spanledger_core.metrics import Metrics
 from spanledger_core.rows import PHYSICAL_COLUMNS, CallRow
 from spanledger_exporter.batches import DAY_US, Batch, Columns, Tombstone, misfits
@@ -90,7 +90,7 @@ class Booking:
             try:
                 with self._connections.lease() as client:
                     self._send(client, sent)
-            except Exception:
+            except StoreError:
                 self._doubt(block.token)
                 raise
             self._doubtful.pop(block.token, None)
