@@ -183,7 +183,7 @@ def test_no_parameter_of_a_query_stands_in_its_error(line: BadLine, far: Store) 
 
 
 @pytest.mark.parametrize("trouble", [Trouble(corrupts=0.2), Trouble(cuts=0.2)], ids=["corrupted", "cut"])
-def test_over_a_bad_line_no_row_is_another_and_none_stands_twice(
+def test_over_a_bad_line_no_row_is_another_and_none_counts_twice(
     line: BadLine, far: Store, store: Store, row: Row, trouble: Trouble
 ) -> None:
     line.trouble(trouble)
@@ -192,6 +192,9 @@ def test_over_a_bad_line_no_row_is_another_and_none_stands_twice(
         until_done(lambda rows=rows, token=str(batch): far.book(rows, [], token))  # type: ignore[misc]
     assert line.done
     assert store.query(BOOKED) == [(number, number) for number in range(1, 601)]
+    # a batch whose answer was lost is written again; what stands twice until then is one row after a merge
+    with store.lease() as client:
+        client.command("OPTIMIZE TABLE llm_costs FINAL")
     assert store.query("SELECT count() FROM llm_costs") == [(600,)]
 
 
