@@ -76,6 +76,15 @@ def test_a_broken_span_spoils_nothing_else(broken: bytes, reader: Any, span: Cal
     assert (refusal.reason, refusal.spans) == ("malformed", 2)
 
 
+@pytest.mark.parametrize("spans", [8192, 8193])
+def test_a_scope_of_any_size_is_read_alike(spans: int, reader: Any, span: Callable[..., Any]) -> None:
+    """Beyond what is decoded at once, one by one."""
+    whole = [span("chat", CHAT)] * spans
+    assert reader.batch(*whole).facts == reader.batch(whole[0]).facts * spans
+    batch = reader.batch(*whole, b"\xff")
+    assert (len(batch.facts), batch.refused) == (spans, 1)
+
+
 def test_a_broken_value_of_an_attribute_that_matters_is_malformed(reader: Any, span: Callable[..., Any]) -> None:
     raw = span("chat", CHAT).SerializeToString()
     key = b"gen_ai.usage.input_tokens"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
+
+from google.protobuf.message import DecodeError
 
 from spanledger_core.clock import Clock
 from spanledger_core.facts import Fact, FactBatch, Resource
@@ -15,12 +19,14 @@ from spanledger_processor.normalise.rules import IDENTITY, Rule, Rules
 from spanledger_processor.normalise.settings import NormaliserSettings
 from spanledger_processor.normalise.tables import dialect_of, tables
 from spanledger_processor.normalise.text import clean
-from spanledger_processor.normalise.wire import scalar
+from spanledger_processor.normalise.wire import Span, scalar, spans_of
 
 _DAY_NS: Final = 86_400_000_000_000
 _MAX_RESOURCES: Final = 4096
 _MAX_READERS: Final = 16384
 _MAX_BOOKS: Final = 512
+_MAX_TOGETHER: Final = 8192
+"""Spans decoded at once, all in memory then: what the batch processor of an OpenTelemetry Collector sends at once."""
 
 
 class Normaliser:
@@ -56,9 +62,9 @@ class Normaliser:
             resource = self._resource(group.resource, tenant)
             for part in group.scope_spans:
                 read = self._reader(resource, part.scope.name, part.scope.version, tenant is not None).read
-                for raw in part.spans:
+                for span in _spans(part, ledger):
                     try:
-                        facts.append(read(raw, window, ledger))
+                        facts.append(read(span, window, ledger))
                     except Refused as refused:
                         ledger.refuse(refused)
         return FactBatch(tuple(facts), ledger.refusals(), ledger.notes())
@@ -143,3 +149,19 @@ class Normaliser:
                 )
             ),
         )
+
+
+def _spans(part: Any, ledger: Ledger) -> Iterable[Any]:
+    """The spans of a ScopeSpans, decoded; those that are malformed go to `ledger`."""
+    if len(part.spans) <= _MAX_TOGETHER:
+        with suppress(DecodeError):
+            return spans_of(part)  # type: ignore[no-any-return]
+    return _one_by_one(part, ledger)
+
+
+def _one_by_one(part: Any, ledger: Ledger) -> Iterator[Any]:
+    for raw in part.spans:
+        try:
+            yield Span.FromString(raw)
+        except DecodeError:
+            ledger.refuse(Refused("malformed", f"a span of {len(raw)} bytes in scope {clean(part.scope.name)!r}"))

@@ -21,7 +21,7 @@ from spanledger_processor.normalise.schema import Tables
 from spanledger_processor.normalise.text import clean
 from spanledger_processor.normalise.usage import Figures, count, detailed, merge, usual
 from spanledger_processor.normalise.usage_documents import Told
-from spanledger_processor.normalise.wire import OddLayout, Span, canonical, status_code
+from spanledger_processor.normalise.wire import OddLayout, canonical, status_code
 
 _MAX_TEMPLATES: Final = 8192
 _MAX_READINGS: Final = 32768
@@ -106,21 +106,17 @@ class ScopeReader:
         self._named = frozenset(name.encode() for line in lines for name in line.span)
         self._bare = shared.about(_bare_about(resource))
 
-    def read(self, raw: bytes, window: Window, ledger: Ledger) -> Fact:
-        """One span. Raises `Refused`."""
-        try:
-            span = Span.FromString(raw)
-        except DecodeError as error:
-            raise Refused("malformed", f"a span of {len(raw)} bytes in scope {self._scope_name!r}") from error
+    def read(self, span: Any, window: Window, ledger: Ledger) -> Fact:
+        """One `wire.Span`. Raises `Refused`."""
         place = _place(span, window)
         if span.dropped_attributes_count:
             ledger.note("attributes_dropped", self._scope_name)
         try:
-            return self._fact(span, raw, place, ledger)
+            return self._fact(span, place, ledger)
         except DecodeError as error:
             raise Refused("malformed", f"an attribute of span {place[1].hex()} of trace {place[0].hex()}") from error
 
-    def _fact(self, span: Any, raw: bytes, place: Place, ledger: Ledger) -> Fact:
+    def _fact(self, span: Any, place: Place, ledger: Ledger) -> Fact:
         try:
             gathered = self._book.gather(span.attributes[:])
         except (OddLayout, IndexError):
@@ -128,12 +124,12 @@ class ScopeReader:
             gathered = self._book.gather(pieces)
         for part in gathered[0]:
             if part.strong:
-                return self._report(span, raw, place, gathered, ledger)
+                return self._report(span, place, gathered, ledger)
         if span.name in self._named or (self._tells_by_name and _status(span.status) == _ERROR):
-            return self._report(span, raw, place, gathered, ledger)
+            return self._report(span, place, gathered, ledger)
         return self._bystander(place, gathered[2])
 
-    def _report(self, span: Any, raw: bytes, place: Place, gathered: Gathered, ledger: Ledger) -> Fact:
+    def _report(self, span: Any, place: Place, gathered: Gathered, ledger: Ledger) -> Fact:
         """A span that says something about calls or agents."""
         parts, values, said, documents = gathered
         status = _status(span.status)
@@ -151,7 +147,7 @@ class ScopeReader:
         if reading.documents:
             about, usage, response_id = self._with_documents(reading, documents, about, usage, response_id)
         if about.is_error:
-            about = self._failed(reading, about, usage, raw)
+            about = self._failed(reading, about, usage, span)
         details = None
         if reading.detailed or span.trace_state:
             details = self._details(reading, values, span, place[3], ledger)
@@ -234,10 +230,12 @@ class ScopeReader:
             changed = changed._replace(service_tier=told.service_tier)
         return about if changed is about else self._shared.about(changed)
 
-    def _failed(self, reading: Reading, about: About, usage: Usage | None, raw: bytes) -> About:
+    def _failed(self, reading: Reading, about: About, usage: Usage | None, span: Any) -> About:
         """What a failed span says about how it failed; a call with usage was not refused."""
         if reading.events:
-            outcome = outcome_from_events(self._tables, raw, Outcome(about.error_type, about.refused))
+            outcome = outcome_from_events(
+                self._tables, span.SerializeToString(), Outcome(about.error_type, about.refused)
+            )
             about = about._replace(error_type=outcome.error_type, refused=outcome.refused)
         if about.refused and usage is not None:
             about = about._replace(refused=False)
