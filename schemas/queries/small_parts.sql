@@ -1,15 +1,15 @@
 -- Whether the engine knows all the settings that keep small parts cheap, and whether the tables have been given them.
 SELECT
     (
-        SELECT count() = 6
+        SELECT count() = 7
         FROM system.merge_tree_settings
         WHERE name IN (
-            'merge_selector_base', 'write_marks_for_substreams_in_compact_parts', 'string_serialization_version',
-            'compress_marks', 'compress_primary_key', 'auto_statistics_types'
+            'merge_selector_base', 'min_bytes_for_full_part_storage', 'write_marks_for_substreams_in_compact_parts',
+            'string_serialization_version', 'compress_marks', 'compress_primary_key', 'auto_statistics_types'
         )
     ),
     (
-        SELECT countIf(position(engine_full, 'merge_selector_base = 8') > 0) = 3
+        SELECT countIf(position(engine_full, 'min_bytes_for_full_part_storage') > 0) = 3
         FROM system.tables
         WHERE database = currentDatabase() AND name IN ('llm_costs', 'llm_costs_hourly', 'llm_costs_hourly_customer')
     )

@@ -127,6 +127,9 @@ def test_the_embedded_engine_keeps_small_parts_cheaply_and_a_server_as_it_is_set
     assert ("LZ4" in codecs["cost_usd"]) == is_embedded
     assert "ZSTD" in codecs["trace_id"]
     store.book([row(1)], [], "1")
+    if is_embedded:
+        parts = "SELECT DISTINCT part_storage_type FROM system.parts WHERE active AND table = 'llm_costs'"
+        assert store.query(parts + " AND database = currentDatabase()") == [("Packed",)]
     assert store.migrate() == []
     assert store.query(definition) == before
 
