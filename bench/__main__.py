@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from importlib import metadata
+from typing import Any
 
 from bench import end_to_end, stages
 
@@ -42,10 +43,10 @@ def tell(what: str, us_per_span: float, floor: float) -> None:
     print(f"{what:58} {us_per_span:8.2f} us/span {us_per_span / floor:6.1f}x floor", flush=True)
 
 
-def loaded(what: str, rate_spans_s: float | None = None) -> end_to_end.Run:
+def loaded(what: str, **load: Any) -> end_to_end.Run:
     """A load, told beside the floor just before and after it: what else the machine does changes by the minute."""
     before = stages.floor()
-    run = end_to_end.load(rate_spans_s=rate_spans_s)
+    run = end_to_end.load(**load)
     tell(what, run.us_per_span, (before + stages.floor()) / 2)
     return run
 
@@ -63,8 +64,9 @@ def main() -> None:
     full = loaded("end to end over gRPC, flat out")
     print(f"  {full.spans_per_s:,.0f} spans/s, acknowledged p50 {full.ack_p50_ms:.1f} ms, p99 {full.ack_p99_ms:.1f} ms")
     print(f"  resident: idle {full.idle_mib:.0f} MiB (engine included), after {full.rss_mib:.0f} MiB")
-    half = loaded("end to end over gRPC, half load", full.spans_per_s / 2)
+    half = loaded("end to end over gRPC, half load", rate_spans_s=full.spans_per_s / 2)
     print(f"  acknowledged p50 {half.ack_p50_ms:.1f} ms, p99 {half.ack_p99_ms:.1f} ms")
+    loaded("from socket to inserted: flat out, no rollups meanwhile", command=end_to_end.WITHOUT_ROLLUPS)
     idle = subprocess.run([sys.executable, "-c", IDLE_CODE], check=True, capture_output=True, text=True).stdout
     print(f"memory of everything but the engine, idle:    {float(idle):8.0f} MiB")
     print(f"spanledger --help:                            {help_seconds():8.2f} s")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,9 @@ from bench import payload
 SPANS = 512
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 TICKS = os.sysconf("SC_CLK_TCK")
+SERVE = ("-m", "spanledger", "serve")
+WITHOUT_ROLLUPS = (str(Path(__file__).with_name("without_rollups.py")),)
+"""Arguments of Python that start a collector."""
 
 
 class Run(NamedTuple):
@@ -56,7 +60,7 @@ def free_port() -> int:
 class Collector:
     """`spanledger serve` at its defaults, but on free ports and in a folder of its own."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, command: Sequence[str] = SERVE) -> None:
         self.grpc, self.http, self.sql, self.telemetry = (free_port() for _ in range(4))
         prefix = "SPANLEDGER_RECEIVERS__OTLP__PROTOCOLS__"
         environment = os.environ | {
@@ -67,7 +71,7 @@ class Collector:
         }
         with Path(folder, "serve.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "spanledger", "serve"], cwd=folder, env=environment, stdout=log, stderr=log
+                [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log
             )
         self.await_metric("spanledger_spool_facts", 0, 60)
 
@@ -96,10 +100,12 @@ class Collector:
         self.process.wait(60)
 
 
-def load(requests: int = 600, streams: int = 4, rate_spans_s: float | None = None) -> Run:
+def load(
+    requests: int = 600, streams: int = 4, rate_spans_s: float | None = None, command: Sequence[str] = SERVE
+) -> Run:
     """Send `requests` requests over `streams` channels, as fast as they are taken or at `rate_spans_s`."""
     with tempfile.TemporaryDirectory(prefix="spanledger-bench-") as folder:
-        collector = Collector(folder)
+        collector = Collector(folder, command)
         try:
             return _drive(collector, requests, streams, rate_spans_s)
         finally:

@@ -137,7 +137,9 @@ class BatchWriter:
                 raise Busy(f"{self._pending_changes} rows wait for the store", _BUSY_RETRY_S)
             self._pending.append(submission)
             self._pending_changes += submission.changes
-            self._changed.notify_all()
+            # in between there is nothing to do but to count them, and waking up costs more
+            if len(self._pending) == 1 or self._pending_changes >= self._settings.flush_rows:
+                self._changed.notify_all()
 
     def flush(self, timeout_s: float) -> bool:
         """Write everything submitted by now, settle what it doubled, bring the rollups up to it.
