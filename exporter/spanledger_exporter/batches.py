@@ -153,10 +153,11 @@ class Batch(NamedTuple):
 
 def _turned(rows: Sequence[CallRow]) -> list[list[Any]]:
     """Rows as columns, some rows at a time: all of a big batch for every column would not stay in the CPU's cache."""
-    columns: list[list[Any]] = [[] for _ in CALL_COLUMNS]
+    columns: list[list[Any]] = [[None] * len(rows) for _ in CALL_COLUMNS]  # of their length: growing moves them
     for start in range(0, len(rows), _TURNED_AT_ONCE):
-        for column, values in zip(columns, zip(*rows[start : start + _TURNED_AT_ONCE], strict=True), strict=True):
-            column.extend(values)
+        end = start + _TURNED_AT_ONCE
+        for column, values in zip(columns, zip(*rows[start:end], strict=True), strict=True):
+            column[start:end] = values
     return columns
 
 

@@ -171,6 +171,9 @@ def _write_dictionary(column: Column, dest: bytearray) -> None:
 
 def _array_writer(write_items: Write) -> Write:
     def write(column: Column, dest: bytearray) -> None:
+        if column.count(()) == len(column):
+            dest += bytes(8 * len(column))
+            return
         dest += struct.pack(f"<{len(column)}Q", *accumulate(map(len, column)))
         write_items(list(chain.from_iterable(column)), dest)
 
