@@ -95,8 +95,12 @@ class BatchWriter:
         self._changed = Condition()
         self._pending: deque[_Submission] = deque()
         self._pending_changes = 0
-        self._delivering = False
-        self._flush_now = False
+        self._submitted = 0
+        self._taken = 0
+        self._delivered = 0
+        """Submissions so far, those that are or were on their way, and those that are in the store."""
+        self._wanted = 0
+        """So many are to be delivered at once."""
         self._closing = False
         self._giving_up = Event()
         dead_letters = DeadLetters(settings.dead_letter_dir, settings.max_dead_letter_bytes)
@@ -137,6 +141,7 @@ class BatchWriter:
                 raise Busy(f"{self._pending_changes} rows wait for the store", _BUSY_RETRY_S)
             self._pending.append(submission)
             self._pending_changes += submission.changes
+            self._submitted += 1
             # in between there is nothing to do but to count them, and waking up costs more
             if len(self._pending) == 1 or self._pending_changes >= self._settings.flush_rows:
                 self._changed.notify_all()
@@ -149,11 +154,11 @@ class BatchWriter:
         return self.write_out(timeout_s) and self._sweep.settle(timeout_s) and self._rollups.settle(timeout_s)
 
     def write_out(self, timeout_s: float) -> bool:
-        """Write everything submitted by now; False if that took longer than `timeout_s`."""
+        """Write everything submitted by now, whatever comes meanwhile; False if that took longer than `timeout_s`."""
         with self._changed:
-            self._flush_now = True
+            wanted = self._wanted = self._submitted
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._pending and not self._delivering, timeout_s)
+            return self._changed.wait_for(lambda: self._delivered >= wanted, timeout_s)
 
     def rebuild(self, hours: Collection[int]) -> None:
         """Rebuild the rollups of `hours`, which somebody else wrote to, when their turn comes."""
@@ -180,14 +185,12 @@ class BatchWriter:
             batch = self._next_batch()
             if not batch:
                 return
-            done = self._deliver(batch)
-            if done:
-                self._confirm(batch[-1].sequence)
-            with self._changed:
-                self._delivering = False
-                self._changed.notify_all()
-            if not done:
+            if not self._deliver(batch):
                 return
+            self._confirm(batch[-1].sequence)
+            with self._changed:
+                self._delivered = self._taken
+                self._changed.notify_all()
 
     def _next_batch(self) -> list[_Submission]:
         """Whole submissions up to `flush_rows`, once they are due; empty when closed and nothing is left."""
@@ -202,17 +205,15 @@ class BatchWriter:
                 batch.append(self._pending.popleft())
                 changes += batch[-1].changes
             self._pending_changes -= changes
-            self._flush_now = self._flush_now and bool(self._pending)
-            self._delivering = True
+            self._taken += len(batch)
             self._changed.notify_all()
             return batch
 
     def _is_due(self) -> bool:
         if not self._pending:
-            self._flush_now = False
             return False
         full = self._pending_changes >= self._settings.flush_rows
-        return full or self._closing or self._flush_now or self._wait_s() == 0
+        return full or self._closing or self._taken < self._wanted or self._wait_s() == 0
 
     def _wait_s(self) -> float | None:
         if not self._pending:

@@ -9,7 +9,7 @@ SELECT
         )
     ),
     (
-        SELECT countIf(position(engine_full, 'min_bytes_for_full_part_storage') > 0) = 3
+        SELECT countIf(position(engine_full, 'min_bytes_for_full_part_storage = 8388608') > 0) = 3
         FROM system.tables
         WHERE database = currentDatabase() AND name IN ('llm_costs', 'llm_costs_hourly', 'llm_costs_hourly_customer')
     )

@@ -85,6 +85,11 @@ def test_a_scope_of_any_size_is_read_alike(spans: int, reader: Any, span: Callab
     assert (len(batch.facts), batch.refused) == (spans, 1)
 
 
+def test_content_of_any_size_makes_no_difference(reader: Any, span: Callable[..., Any]) -> None:
+    prompts = span("chat", CHAT | {"gen_ai.prompt.0.content": "x" * 3_000_000})
+    assert reader.batch(prompts, prompts).facts == reader.batch(span("chat", CHAT)).facts * 2
+
+
 def test_a_broken_value_of_an_attribute_that_matters_is_malformed(reader: Any, span: Callable[..., Any]) -> None:
     raw = span("chat", CHAT).SerializeToString()
     key = b"gen_ai.usage.input_tokens"

@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,30 @@ def test_flush_writes_now_and_waits_for_the_rollups(start: Any, store: Store, ro
         store.query("SELECT sum(calls) FROM hourly") == store.query("SELECT sum(calls) FROM hourly_customer") == [(2,)]
     )
     assert writer.flush(1)
+
+
+def test_flush_waits_for_what_was_there_however_much_comes(
+    start: Any, store: Store, row: Row, flushed: Flushed
+) -> None:
+    writer = start()
+    enough = threading.Event()
+
+    def submit() -> None:
+        for number in count(2):
+            writer.submit([row(number)], [], number)
+            if enough.wait(0.005):
+                return
+
+    writer.submit([row(1)], [], 1)
+    others = threading.Thread(target=submit)
+    others.start()
+    try:
+        assert writer.write_out(20)
+        assert flushed
+        assert writer.write_out(20)
+    finally:
+        enough.set()
+        others.join()
 
 
 def test_records_without_rows_are_confirmed_in_order(start: Any, line: Unreliable, row: Row, flushed: Flushed) -> None:

@@ -27,6 +27,8 @@ _MAX_READERS: Final = 16384
 _MAX_BOOKS: Final = 512
 _MAX_TOGETHER: Final = 8192
 """Spans decoded at once, all in memory then: what the batch processor of an OpenTelemetry Collector sends at once."""
+_MAX_BYTES_TOGETHER: Final = 4 << 20
+"""And their bytes: content, mostly, of which nothing is kept."""
 
 
 class Normaliser:
@@ -154,8 +156,10 @@ class Normaliser:
 def _spans(part: Any, ledger: Ledger) -> Iterable[Any]:
     """The spans of a ScopeSpans, decoded; those that are malformed go to `ledger`."""
     if len(part.spans) <= _MAX_TOGETHER:
-        with suppress(DecodeError):
-            return spans_of(part)  # type: ignore[no-any-return]
+        encoded = part.SerializeToString()
+        if len(encoded) <= _MAX_BYTES_TOGETHER:
+            with suppress(DecodeError):
+                return spans_of(encoded)  # type: ignore[no-any-return]
     return _one_by_one(part, ledger)
 
 

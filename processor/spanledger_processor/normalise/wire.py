@@ -76,13 +76,13 @@ def _messages() -> tuple[Any, Any, Any]:
 Span, _Scope, Pair = _messages()
 
 
-def spans_of(part: Any) -> Any:
-    """The spans of a ScopeSpans as `Span`s. Raises `google.protobuf.message.DecodeError` if one is malformed.
+def spans_of(scope_spans: bytes) -> Any:
+    """The spans of an encoded ScopeSpans as `Span`s. Raises `google.protobuf.message.DecodeError` if one is malformed.
 
     One by one they would be a third dearer, and worse: protobuf gives memory back to the system each time it has freed
     10,000 blocks (`malloc_trim`), and a message is a handful of blocks however many spans are in it.
     """
-    return _Scope.FromString(part.SerializeToString()).spans
+    return _Scope.FromString(scope_spans).spans
 
 
 class OddLayout(Exception):
