@@ -36,7 +36,9 @@ class HourWork:
         self._took_s = 0.0
         self._changed = Condition()
         self._marked: dict[int, int] = {}
-        self._busy = False
+        self._marks = 0
+        self._done = 0
+        """Marks so far, and those of them that are worked off."""
         self._closing = Event()
         self._hurry = Event()
         self._giving_up = Event()
@@ -46,7 +48,7 @@ class HourWork:
     def start(self, left_behind: Callable[[], Collection[int]] = tuple) -> None:
         """Begin, with the hours that an earlier run may have left behind."""
         self._left_behind = left_behind
-        self._busy = True
+        self._marks += 1  # what was left behind, which nobody knows yet
         self._thread.start()
 
     def mark(self, hours: Collection[int] | Mapping[int, int]) -> None:
@@ -58,13 +60,15 @@ class HourWork:
             for hour in hours:
                 minutes = hours[hour] if isinstance(hours, Mapping) else ALL_MINUTES
                 self._marked[hour] = self._marked.get(hour, 0) | minutes
+            self._marks += bool(hours)
             self._changed.notify_all()
 
     def settle(self, timeout_s: float) -> bool:
-        """Do now what is marked, and wait for it; False if that took too long."""
-        self._hurry.set()
+        """Do now what is marked, and wait for it, whatever is marked meanwhile; False if that took too long."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._marked and not self._busy, timeout_s)
+            wanted = self._marks
+            self._hurry.set()
+            return self._changed.wait_for(lambda: self._done >= wanted, timeout_s)
 
     def close(self, timeout_s: float) -> None:
         """Do what is marked and end. What cannot be done in time is left: the next start must find it again."""
@@ -78,19 +82,21 @@ class HourWork:
 
     def _run(self) -> None:
         self._retried(lambda: self.mark(self._left_behind()), "what was left behind")
-        self._rest()
         while True:
             with self._changed:
+                if not self._marked:
+                    self._worked_off(self._marks)
                 self._changed.wait_for(lambda: self._marked or self._closing.is_set())
             self._hurry.wait(max(self._delay_s, min(_REST * self._took_s, _REST_MAX_S)))
             with self._changed:
                 hours, self._marked = self._marked, {}
-                self._busy = bool(hours)
+                marks = self._marks
                 if not self._closing.is_set():
                     self._hurry.clear()
             if hours:
                 self._retried(partial(self._timed, hours), f"{len(hours)} hours")
-            self._rest()
+            with self._changed:
+                self._worked_off(marks)
             if self._closing.is_set() and (not self._marked or self._giving_up.is_set()):
                 return
 
@@ -100,10 +106,9 @@ class HourWork:
         self._work(hours)
         self._took_s = self._clock.monotonic_s() - began_s
 
-    def _rest(self) -> None:
-        with self._changed:
-            self._busy = False
-            self._changed.notify_all()
+    def _worked_off(self, marks: int) -> None:
+        self._done = marks
+        self._changed.notify_all()
 
     def _retried(self, work: Callable[[], None], what: str) -> None:
         retrying = tenacity.Retrying(

@@ -96,9 +96,8 @@ class BatchWriter:
         self._pending: deque[_Submission] = deque()
         self._pending_changes = 0
         self._submitted = 0
-        self._taken = 0
         self._delivered = 0
-        """Submissions so far, those that are or were on their way, and those that are in the store."""
+        """Submissions so far, and those of them that are in the store."""
         self._wanted = 0
         """So many are to be delivered at once."""
         self._closing = False
@@ -118,6 +117,11 @@ class BatchWriter:
     def pending_rows(self) -> int:
         """Changes that wait, without the batch on its way."""
         return self._pending_changes
+
+    @property
+    def _taken(self) -> int:
+        """Submissions that are or were on their way."""
+        return self._submitted - len(self._pending)
 
     def start(self) -> None:
         """Begin. Hours that an earlier run left behind come first, and what it set aside is tried again."""
@@ -205,7 +209,6 @@ class BatchWriter:
                 batch.append(self._pending.popleft())
                 changes += batch[-1].changes
             self._pending_changes -= changes
-            self._taken += len(batch)
             self._changed.notify_all()
             return batch
 

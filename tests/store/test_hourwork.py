@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from spanledger_core.clock import SystemClock
 from spanledger_core.errors import StoreUnavailable
@@ -53,3 +53,20 @@ def test_an_outage_is_no_work_to_rest_from() -> None:
     subject.close(5.0)
     assert runs == [{1}, {2}]
     assert time.monotonic() < ends
+
+
+def test_settling_waits_for_what_was_marked_however_much_comes() -> None:
+    """Under steady traffic there is always something marked or under way."""
+
+    def work(hours: Mapping[int, int]) -> None:
+        subject.mark([3600])  # an insert comes while it runs
+
+    subject = HourWork("test", work, delay_s=30.0, clock=SystemClock())
+    subject.start()
+    subject.mark([0])
+    subject.mark([])
+    assert subject.settle(10)
+    assert subject.settle(10)
+    subject.mark([])
+    assert subject.settle(10)
+    subject.close(0.1)

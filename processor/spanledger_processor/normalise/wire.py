@@ -57,7 +57,7 @@ def _messages() -> tuple[Any, Any, Any]:
         ("status", 15, field.TYPE_BYTES, field.LABEL_OPTIONAL),
     ):
         span.field.add(name=name, number=number, type=kind, label=label)
-    scope = file.message_type.add(name="Scope")
+    scope = file.message_type.add(name="ScopeSpans")
     scope.field.add(
         name="spans", number=2, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED, type_name=".spanledger.pieces.Span"
     )
@@ -68,21 +68,21 @@ def _messages() -> tuple[Any, Any, Any]:
     pool.Add(file)
     return tuple(  # type: ignore[return-value]
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"spanledger.pieces.{name}"))
-        for name in ("Span", "Scope", "Pair")
+        for name in ("Span", "ScopeSpans", "Pair")
     )
 
 
 # Made at run time, so the type checker sees `Any`; the fields are those of `_messages`.
-Span, _Scope, Pair = _messages()
+Span, _ScopeSpans, Pair = _messages()
 
 
 def spans_of(scope_spans: bytes) -> Any:
     """The spans of an encoded ScopeSpans as `Span`s. Raises `google.protobuf.message.DecodeError` if one is malformed.
 
-    One by one they would be a third dearer, and worse: protobuf gives memory back to the system each time it has freed
+    One by one they are dearer to parse, and worse: protobuf gives memory back to the system each time it has freed
     10,000 blocks (`malloc_trim`), and a message is a handful of blocks however many spans are in it.
     """
-    return _Scope.FromString(scope_spans).spans
+    return _ScopeSpans.FromString(scope_spans).spans
 
 
 class OddLayout(Exception):
