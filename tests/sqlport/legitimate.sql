@@ -19,7 +19,7 @@ SELECT argMax(model, timestamp), any(provider), anyLast(agent_name), groupUniqAr
 SELECT arrayJoin(price_ids) AS line, count() FROM calls GROUP BY line
 SELECT line, count() FROM calls ARRAY JOIN price_ids AS line GROUP BY line
 SELECT units['images'], mapKeys(units), attributes['app.tenant'] FROM calls LIMIT 3
-SELECT cost_usd::Float64, CAST(input_tokens AS Nullable(Int32)), toDecimal64('1.5', 3) FROM calls LIMIT 1
+SELECT cost_usd::Float64, CAST(input_tokens AS Nullable(Int32)), toDecimal64('1.5', 3) FROM calls WHERE cost_usd IS NOT NULL LIMIT 1
 SELECT a.agent_id FROM calls AS a INNER JOIN (SELECT agent_id, max(cost_usd) AS top FROM calls GROUP BY agent_id) AS b ON a.agent_id = b.agent_id AND a.cost_usd = b.top
 SELECT count() FROM calls WHERE agent_id IN (SELECT agent_id FROM hourly WHERE errors > 0)
 WITH dear AS (SELECT agent_id FROM calls WHERE cost_usd > 1) SELECT count() FROM calls WHERE agent_id IN dear
